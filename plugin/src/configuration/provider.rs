@@ -1,0 +1,351 @@
+//! A provider's configuration, parsed: whoever holds a [`Provider`] needn't look for mistakes again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::Problem;
+use super::base_url::{self, is_allowed};
+use super::reader::Reader;
+use crate::capability::ClientAuthentication;
+use crate::claims::username::UsernameHandling;
+use crate::entra::TenantId;
+use crate::jose::SigningAlgorithm;
+
+/// What sort of provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Microsoft Entra ID.
+    Microsoft,
+    /// Any compliant OpenID provider.
+    Oidc,
+}
+
+/// Who may sign in, as `base_url` says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authority {
+    /// Not Entra: the issuer is all there is.
+    Issuer,
+    /// One tenant.
+    Tenant(TenantId),
+    /// One tenant, by a domain: discovery tells which.
+    Domain(String),
+    /// `organizations` or `common`, and these of them.
+    Several(Vec<TenantId>),
+}
+
+/// When userinfo is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserinfoUse {
+    /// When the ID token lacks what is required.
+    WhenNeeded,
+    /// At every login.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// Where each field of an identity comes from, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimSources {
+    /// Address.
+    pub email: Vec<String>,
+    /// Whether it is the person's.
+    pub email_verified: Vec<String>,
+    /// User name.
+    pub username: Vec<String>,
+    /// First name.
+    pub given_name: Vec<String>,
+    /// Last name.
+    pub family_name: Vec<String>,
+    /// Name as it is shown.
+    pub name: Vec<String>,
+    /// Phone number.
+    pub phone: Vec<String>,
+}
+
+/// A provider that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name.
+    pub id: String,
+    /// What sort.
+    pub kind: ProviderKind,
+    /// Without a slash at the end.
+    pub base_url: String,
+    /// Who may sign in.
+    pub authority: Authority,
+    /// RFC 6749 section 2.2.
+    pub client_id: String,
+    /// What ID tokens may be signed with.
+    pub algorithms: Vec<SigningAlgorithm>,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// `prompt`.
+    pub prompt: Option<String>,
+    /// `login_hint`.
+    pub login_hint: Option<String>,
+    /// `domain_hint`.
+    pub domain_hint: Option<String>,
+    /// Goes before what discovery says.
+    pub authentication: Option<ClientAuthentication>,
+    /// `?appid=` on discovery.
+    pub app_id_in_discovery: bool,
+    /// Microsoft Graph's origin.
+    pub graph_origin: Option<String>,
+    /// When userinfo is asked.
+    pub userinfo: UserinfoUse,
+    /// Defguard's rule for user names.
+    pub username_handling: UsernameHandling,
+    /// Where fields come from.
+    pub sources: ClaimSources,
+    /// Whether plain HTTP to loopback addresses is allowed.
+    pub loopback: bool,
+    /// Of the whole configuration: a transaction that began under another one isn't finished.
+    pub fingerprint: String,
+}
+
+impl Provider {
+    /// Whether it is Entra.
+    pub fn is_microsoft(&self) -> bool {
+        self.kind == ProviderKind::Microsoft
+    }
+
+    /// Whether a URL may be requested: https, or loopback in development.
+    pub fn allows_scheme(&self, url: &Url) -> bool {
+        is_allowed(url, self.loopback)
+    }
+}
+
+/// Microsoft's clouds: login host and Graph's (national cloud deployments).
+const CLOUDS: [(&str, &str, &str); 4] = [
+    ("global", "login.microsoftonline.com", "https://graph.microsoft.com"),
+    ("us-gov", "login.microsoftonline.us", "https://graph.microsoft.us"),
+    ("us-gov-dod", "login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+    ("china", "login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
+];
+
+pub(super) fn read(object: Map<String, Value>, json: &str) -> (Option<Provider>, Vec<Problem>) {
+    let mut reader = Reader::new(object);
+    let provider = read_all(&mut reader, json);
+    (provider, reader.problems)
+}
+
+fn read_all(reader: &mut Reader, json: &str) -> Option<Provider> {
+    let id = reader.required("id", "");
+    let kind = kind(reader);
+    let loopback = reader.flag("development_loopback");
+    let client_id = reader.required("client_id", "the Application (client) ID on the application's Overview page");
+    if let Some(client_id) = &client_id {
+        check_parameter(reader, "client_id", client_id);
+    }
+    // Read without condition, so that every problem is told at once.
+    let kind_or_oidc = kind.unwrap_or(ProviderKind::Oidc);
+    let base = base_url::read(reader, kind_or_oidc, loopback);
+    let graph_origin = cloud(reader, kind_or_oidc, base.as_ref().map(|base| base.url.as_str()), loopback);
+    let algorithms = algorithms(reader, kind_or_oidc);
+    let scopes = scopes(reader);
+    let hints = hints(reader);
+    let authentication = authentication(reader);
+    let userinfo = reader.choice(
+        "userinfo",
+        &[("when-needed", UserinfoUse::WhenNeeded), ("always", UserinfoUse::Always), ("never", UserinfoUse::Never)],
+    );
+    let username_handling = reader.choice("username_handling", &UsernameHandling::NAMES);
+    let app_id_in_discovery = reader.flag("app_id_in_discovery");
+    let sources = sources(reader, kind_or_oidc);
+    let base = base?;
+    Some(Provider {
+        id: id?,
+        kind: kind?,
+        base_url: base.url,
+        authority: base.authority,
+        client_id: client_id?,
+        algorithms: algorithms?,
+        scopes: scopes?,
+        prompt: hints.0,
+        login_hint: hints.1,
+        domain_hint: hints.2,
+        authentication,
+        app_id_in_discovery,
+        graph_origin,
+        userinfo: userinfo.unwrap_or(UserinfoUse::WhenNeeded),
+        username_handling: username_handling.unwrap_or(UsernameHandling::RemoveForbidden),
+        sources,
+        loopback,
+        fingerprint: URL_SAFE_NO_PAD.encode(Sha256::digest(json.as_bytes())),
+    })
+}
+
+fn kind(reader: &mut Reader) -> Option<ProviderKind> {
+    if !reader.has("kind") {
+        reader.error("kind", "missing", "\"microsoft\" or \"oidc\"");
+    }
+    reader.choice("kind", &[("microsoft", ProviderKind::Microsoft), ("oidc", ProviderKind::Oidc)])
+}
+
+/// What goes into a URL or form as it is: visible ASCII and spaces, at most 320 bytes.
+fn check_parameter(reader: &mut Reader, path: &str, text: &str) {
+    if text.len() > 320 || text.chars().any(char::is_control) {
+        reader.error(path, "it has control characters, or more than 320 bytes", "");
+    }
+}
+
+/// The cloud fixes login host and Graph together: tokens of one aren't good in another.
+fn cloud(reader: &mut Reader, kind: ProviderKind, base_url: Option<&str>, loopback: bool) -> Option<String> {
+    if kind == ProviderKind::Oidc {
+        for key in ["cloud", "login_url", "graph_url", "domain_hint", "app_id_in_discovery"] {
+            if reader.has(key) {
+                reader.error(key, "it is for kind = \"microsoft\" only", "leave it out");
+            }
+        }
+        return None;
+    }
+    let choices: Vec<(&str, &str)> =
+        CLOUDS.iter().map(|(name, ..)| (*name, *name)).chain([("custom", "custom")]).collect();
+    let name = if reader.has("cloud") { reader.choice("cloud", &choices)? } else { "global" };
+    if name == "custom" {
+        return custom_cloud(reader, base_url, loopback);
+    }
+    for key in ["login_url", "graph_url"] {
+        if reader.has(key) {
+            reader.error(key, "it goes with cloud = \"custom\" only", "leave it out");
+        }
+    }
+    let (_, login, graph) = CLOUDS.iter().find(|(cloud, ..)| *cloud == name)?;
+    let host = base_url.and_then(|url| Url::parse(url).ok()).and_then(|url| url.host_str().map(str::to_owned));
+    if let Some(host) = host.filter(|host| host != login) {
+        reader.error(
+            "base_url",
+            format!("its host is {host:?}, but cloud {name:?} signs in at {login:?}"),
+            "change cloud or base_url",
+        );
+    }
+    Some((*graph).to_owned())
+}
+
+fn custom_cloud(reader: &mut Reader, base_url: Option<&str>, loopback: bool) -> Option<String> {
+    if !loopback {
+        reader.error(
+            "cloud",
+            "\"custom\" is for development",
+            "development.loopback_http = true, or one of Microsoft's clouds",
+        );
+    }
+    let origin = |url: &str| {
+        Url::parse(url).ok().filter(|url| is_allowed(url, loopback)).map(|url| url.origin().ascii_serialization())
+    };
+    let login = reader.required("login_url", "the emulator's login address");
+    let graph = reader.required("graph_url", "the emulator's Graph address");
+    if let Some(login) = &login {
+        if origin(login).is_none() || origin(login) != base_url.and_then(origin) {
+            reader.error("login_url", format!("{login:?} isn't the origin of base_url"), "");
+        }
+    }
+    let graph = graph?;
+    let found = origin(&graph);
+    if found.is_none() {
+        reader.error("graph_url", format!("{graph:?} isn't an address that may be requested"), "http://127.0.0.1:PORT");
+    }
+    found
+}
+
+fn algorithms(reader: &mut Reader, kind: ProviderKind) -> Option<Vec<SigningAlgorithm>> {
+    let path = "id_token_algorithms";
+    if !reader.has(path) {
+        return Some(vec![SigningAlgorithm::Rs256]);
+    }
+    let mut algorithms = Vec::new();
+    for name in reader.list(path)? {
+        match name.parse::<SigningAlgorithm>() {
+            Ok(algorithm) if kind == ProviderKind::Oidc || algorithm == SigningAlgorithm::Rs256 => {
+                algorithms.push(algorithm)
+            }
+            Ok(_) => reader.error(path, format!("{name:?}: Entra signs with RS256 only"), "[\"RS256\"]"),
+            Err(()) => {
+                let known = SigningAlgorithm::ALL.map(SigningAlgorithm::as_str).join(", ");
+                reader.error(
+                    path,
+                    format!("{name:?} is none of {known}"),
+                    "\"none\" and the HS family are never accepted",
+                );
+            }
+        }
+    }
+    if algorithms.is_empty() {
+        reader.error(path, "it lists no usable algorithm", "[\"RS256\"]");
+        return None;
+    }
+    Some(algorithms)
+}
+
+fn scopes(reader: &mut Reader) -> Option<Vec<String>> {
+    if !reader.has("scopes") {
+        return Some(["openid", "profile", "email"].map(str::to_owned).to_vec());
+    }
+    let scopes = reader.list("scopes")?;
+    // RFC 6749 section 3.3.
+    let is_scope = |text: &String| text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    if let Some(bad) = scopes.iter().find(|scope| !is_scope(scope)) {
+        reader.error("scopes", format!("{bad:?} isn't a scope"), "one scope an entry");
+    }
+    if !scopes.iter().any(|scope| scope == "openid") {
+        reader.error("scopes", "openid isn't among them", "without it there is no ID token");
+        return None;
+    }
+    Some(scopes)
+}
+
+fn hints(reader: &mut Reader) -> (Option<String>, Option<String>, Option<String>) {
+    let prompts = ["login", "select_account", "consent", "none"].map(|name| (name, name));
+    let prompt = reader.choice("prompt", &prompts).map(str::to_owned);
+    let mut login_hint = reader.text("login_hint");
+    let domain_hint = reader.text("domain_hint");
+    for (path, text) in [("login_hint", login_hint.clone()), ("domain_hint", domain_hint.clone())] {
+        if let Some(text) = text {
+            check_parameter(reader, path, &text);
+        }
+    }
+    if prompt.as_deref() == Some("select_account") && login_hint.is_some() {
+        let hint = "Entra refuses both together: leave one out";
+        reader.warning("login_hint", "it isn't sent with prompt = \"select_account\"", hint);
+        login_hint = None;
+    }
+    (prompt, login_hint, domain_hint)
+}
+
+fn authentication(reader: &mut Reader) -> Option<ClientAuthentication> {
+    let path = "token_endpoint_auth_method";
+    let choices =
+        [ClientAuthentication::SecretPost, ClientAuthentication::SecretBasic].map(|method| (method.as_str(), method));
+    reader.choice(path, &choices)
+}
+
+fn sources(reader: &mut Reader, kind: ProviderKind) -> ClaimSources {
+    let microsoft = kind == ProviderKind::Microsoft;
+    let mut list = |name: &str, default: &[&str]| {
+        let path = format!("claims.{name}");
+        if !reader.has(&path) {
+            return default.iter().map(|source| (*source).to_owned()).collect();
+        }
+        let sources = reader.list(&path).unwrap_or_default();
+        if sources.len() > 16 || sources.iter().any(|source| source.len() > 256) {
+            reader.error(&path, "more than 16 sources, or one longer than 256 bytes", "");
+        }
+        if let Some(source) = sources.iter().find(|source| source.contains(':') && source.starts_with("graph")) {
+            reader.error(&path, format!("{source:?}: this version doesn't read the directory yet"), "name claims only");
+        }
+        sources
+    };
+    ClaimSources {
+        email: if microsoft { list("email", &["email", "preferred_username"]) } else { list("email", &["email"]) },
+        email_verified: list("email_verified", if microsoft { &["xms_edov"] } else { &["email_verified"] }),
+        username: list("username", &["preferred_username", "email"]),
+        given_name: list("given_name", &["given_name"]),
+        family_name: list("family_name", &["family_name"]),
+        name: list("name", &["name"]),
+        phone: list("phone", &["phone_number"]),
+    }
+}

@@ -1,0 +1,150 @@
+//! JSON Web Key Sets (RFC 7517): strict in the keys that can verify, lenient in everything else, since providers publish
+//! keys of other kinds beside the ones that we need.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::ecdsa::P256Key;
+use super::eddsa::Ed25519Key;
+use super::rsa::RsaKey;
+use super::{SigningAlgorithm, VerifyingKey};
+
+/// The most that is read of a key set, in bytes.
+pub const MAX_JWKS_BYTES: u32 = 1 << 20;
+/// The most keys that are looked at.
+pub const MAX_KEYS: usize = 1000;
+/// The longest `kid`, in bytes.
+const MAX_KID_BYTES: usize = 512;
+
+/// A key that can verify signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jwk {
+    /// RFC 7517 section 4.5.
+    pub kid: Option<String>,
+    /// RFC 7517 section 4.4: if it is there, the only algorithm of this key.
+    pub algorithm: Option<SigningAlgorithm>,
+    /// Microsoft's: whose tokens this key signs, possibly with `{tenantid}`.
+    pub issuer: Option<String>,
+    /// The key.
+    pub key: VerifyingKey,
+}
+
+/// The keys of a set that can verify.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JwkSet {
+    /// In the set's order.
+    pub keys: Vec<Jwk>,
+    /// How many keys were passed over, and why the last of them was.
+    pub passed_over: (usize, Option<String>),
+}
+
+/// Why there is no key set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JwkSetError {
+    /// RFC 7517 section 5: an object with an array `keys`.
+    #[error("not a JSON Web Key Set: {0}")]
+    Malformed(String),
+    /// More than [`MAX_KEYS`].
+    #[error("the key set has {0} keys, more than the {MAX_KEYS} that are looked at")]
+    TooMany(usize),
+}
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    kty: String,
+    #[serde(rename = "use")]
+    usage: Option<String>,
+    key_ops: Option<Vec<String>>,
+    alg: Option<String>,
+    kid: Option<String>,
+    issuer: Option<String>,
+    crv: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+}
+
+impl JwkSet {
+    /// Parses a set.
+    pub fn parse(bytes: &[u8]) -> Result<Self, JwkSetError> {
+        if bytes.len() > MAX_JWKS_BYTES as usize {
+            return Err(JwkSetError::Malformed(format!("{} bytes, at most {MAX_JWKS_BYTES} are read", bytes.len())));
+        }
+        let document: Document = serde_json::from_slice(bytes).map_err(|error| {
+            JwkSetError::Malformed(match error.classify() {
+                serde_json::error::Category::Data => "expected an object with an array \"keys\"".into(),
+                _ => format!("not JSON (line {}, column {})", error.line(), error.column()),
+            })
+        })?;
+        if document.keys.len() > MAX_KEYS {
+            return Err(JwkSetError::TooMany(document.keys.len()));
+        }
+        let mut set = Self::default();
+        for value in document.keys {
+            match parse_key(value) {
+                Ok(key) => set.keys.push(key),
+                Err(reason) => set.passed_over = (set.passed_over.0.saturating_add(1), Some(reason)),
+            }
+        }
+        Ok(set)
+    }
+}
+
+fn parse_key(value: Value) -> Result<Jwk, String> {
+    let members: Members = serde_json::from_value(value).map_err(|error| format!("not a key: {error}"))?;
+    // RFC 7517 sections 4.2 and 4.3: a key for encryption doesn't verify.
+    if members.usage.as_deref().is_some_and(|usage| usage != "sig") {
+        return Err("its use isn't sig".into());
+    }
+    if members.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|operation| operation == "verify")) {
+        return Err("its key_ops have no verify".into());
+    }
+    if members.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
+        return Err(format!("its kid has more than {MAX_KID_BYTES} bytes"));
+    }
+    let algorithm = match members.alg.as_deref() {
+        None => None,
+        Some(name) => Some(name.parse().map_err(|()| "its alg is none of ours".to_owned())?),
+    };
+    let key = key(&members)?;
+    if algorithm.is_some_and(|algorithm| !key.fits(algorithm)) {
+        return Err("its alg doesn't fit its kty".into());
+    }
+    Ok(Jwk { kid: members.kid, algorithm, issuer: members.issuer, key })
+}
+
+fn key(members: &Members) -> Result<VerifyingKey, String> {
+    match (members.kty.as_str(), members.crv.as_deref()) {
+        ("RSA", _) => {
+            let (n, e) = (decode(members.n.as_deref(), "n")?, decode(members.e.as_deref(), "e")?);
+            RsaKey::new(&n, &e).map(VerifyingKey::Rsa).map_err(|error| error.to_string())
+        }
+        ("EC", Some("P-256")) => {
+            let (x, y) = (decode(members.x.as_deref(), "x")?, decode(members.y.as_deref(), "y")?);
+            P256Key::new(&x, &y).map(VerifyingKey::P256).ok_or_else(|| "it is no point of P-256".into())
+        }
+        ("OKP", Some("Ed25519")) => {
+            let x = decode(members.x.as_deref(), "x")?;
+            Ed25519Key::new(&x).map(VerifyingKey::Ed25519).ok_or_else(|| "it is no safe point of Ed25519".into())
+        }
+        (kty, crv) => Err(format!("its kind {:?} {:?} is none of ours", kty, crv.unwrap_or_default())),
+    }
+}
+
+fn decode(text: Option<&str>, name: &str) -> Result<Vec<u8>, String> {
+    let text = text.ok_or_else(|| format!("it has no {name}"))?;
+    // The largest modulus has 1024 bytes.
+    if text.len() > 2048 {
+        return Err(format!("its {name} is too long"));
+    }
+    // Some providers pad, against RFC 7515 section 2.
+    URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| format!("its {name} isn't base64url"))
+}

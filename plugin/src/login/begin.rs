@@ -1,0 +1,124 @@
+//! The first step: the authorization request (OIDC Core 3.1.2.1, RFC 7636 section 4.3), and the transaction behind it.
+
+use super::Flow;
+use super::refusal::{self, Refusal};
+use super::trace::{Check, Trace};
+use super::transaction::{self, Beginning, LIFE_S};
+use crate::capability::{Level, World};
+use crate::configuration::{self, Provider};
+use crate::oidc::{discovery, pkce};
+
+/// The longest login hint, in bytes.
+const MAX_HINT_BYTES: usize = 320;
+
+/// `login.begin-request`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeginRequest {
+    /// The provider's configuration.
+    pub provider: String,
+    /// What for.
+    pub flow: Flow,
+    /// Where to come back to.
+    pub redirect_uri: String,
+    /// Whom, if the host knows.
+    pub login_hint: Option<String>,
+}
+
+/// `login.authorization`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorization {
+    /// Where to send the browser.
+    pub url: String,
+    /// The `state` in it.
+    pub state: String,
+    /// For the browser's cookie.
+    pub browser_binding: String,
+    /// From then on it is gone.
+    pub expires_at_unix_s: u64,
+    /// What was looked at.
+    pub checks: Vec<Check>,
+}
+
+/// Builds the authorization request and stores the transaction.
+pub fn begin(world: World<'_>, request: &BeginRequest) -> Result<Authorization, (Refusal, Vec<Check>)> {
+    let mut trace = Trace::default();
+    let outcome = run(world, request, &mut trace);
+    match outcome {
+        Ok((url, state, browser_binding)) => Ok(Authorization {
+            url,
+            state,
+            browser_binding,
+            expires_at_unix_s: world.clock.now_unix_s().saturating_add(u64::from(LIFE_S)),
+            checks: trace.into_checks(),
+        }),
+        Err(refusal) => {
+            let checks = refusal.checks(trace);
+            Err((refusal, checks))
+        }
+    }
+}
+
+fn run(world: World<'_>, request: &BeginRequest, trace: &mut Trace) -> Result<(String, String, String), Refusal> {
+    let provider = usable(&request.provider)?;
+    let metadata = discovery::metadata(world, &provider, trace)?;
+    let begun = transaction::begin(
+        world,
+        Beginning {
+            provider: &provider.id,
+            flow: request.flow,
+            redirect_uri: &request.redirect_uri,
+            configuration: &provider.fingerprint,
+            issuers: metadata.callback_issuers(),
+            sends_issuer: metadata.sends_issuer,
+        },
+    )?;
+    trace.pass("transaction", "stored for 600 s");
+    let login_hint = match &request.login_hint {
+        Some(hint) if hint.len() <= MAX_HINT_BYTES && provider.prompt.as_deref() != Some("select_account") => {
+            Some(hint)
+        }
+        Some(_) => {
+            world.log.write(Level::Warn, "login hint not sent", &[]);
+            None
+        }
+        None => provider.login_hint.as_ref(),
+    };
+    let scope = provider.scopes.join(" ");
+    let challenge = pkce::challenge(&begun.transaction.code_verifier);
+    let mut parameters: Vec<(&str, &str)> = vec![
+        ("response_type", "code"),
+        ("client_id", &provider.client_id),
+        ("redirect_uri", &request.redirect_uri),
+        ("scope", &scope),
+        ("state", &begun.state),
+        ("nonce", &begun.transaction.nonce),
+        ("code_challenge", &challenge),
+        // Left out it would mean "plain" (RFC 7636 section 4.3).
+        ("code_challenge_method", "S256"),
+    ];
+    let optional =
+        [("prompt", &provider.prompt), ("login_hint", &login_hint.cloned()), ("domain_hint", &provider.domain_hint)];
+    parameters.extend(optional.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+    let url = with_parameters(&metadata.authorization_endpoint, &parameters);
+    Ok((url, begun.state, begun.browser_binding))
+}
+
+/// The provider, if its configuration has no error.
+pub(super) fn usable(json: &str) -> Result<Provider, Refusal> {
+    configuration::parse(json).map_err(|problem| {
+        let detail = format!("{}: {}", problem.path, problem.message);
+        Refusal::new(&refusal::CONFIGURATION_INVALID, "configuration", detail).with_hint(problem.hint)
+    })
+}
+
+/// The endpoint may have a query of its own (RFC 6749 section 3.1): it stays, but for parameters of our names.
+fn with_parameters(endpoint: &url::Url, parameters: &[(&str, &str)]) -> String {
+    let mut url = endpoint.clone();
+    let own: Vec<(String, String)> = endpoint
+        .query_pairs()
+        .filter(|(name, _)| !parameters.iter().any(|(ours, _)| ours == name))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(own).extend_pairs(parameters);
+    url.into()
+}

@@ -1,0 +1,184 @@
+//! OpenID Connect Discovery 1.0 (section 4) and RFC 8414: where the provider's endpoints are. What the document says is
+//! believed only as far as it fits the configuration; for Entra see entra_graph §1.
+
+use serde::Deserialize;
+use url::Url;
+
+use super::fetch::Document;
+use super::id_token::{EntraExpectations, ExpectedIssuer, fill};
+use crate::capability::{ClientAuthentication, World};
+use crate::configuration::{Authority, Provider};
+use crate::entra::TenantId;
+use crate::login::refusal::{self, Refusal};
+use crate::login::trace::Trace;
+
+/// The most that is read, in bytes; Entra's has 2 KiB.
+const MAX_BYTES: u32 = 256 << 10;
+/// The trace's name.
+const CHECK: &str = "discovery";
+
+/// What a sign-in must know of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// What ID tokens must say.
+    pub issuer: ExpectedIssuer,
+    /// Where browsers go.
+    pub authorization_endpoint: Url,
+    /// Where codes are redeemed.
+    pub token_endpoint: String,
+    /// Where the keys are.
+    pub jwks_uri: String,
+    /// Where userinfo is.
+    pub userinfo_endpoint: Option<String>,
+    /// What the token endpoint takes; RFC 8414: Basic, if it doesn't say.
+    pub authentication: Vec<ClientAuthentication>,
+    /// RFC 9207: whether callbacks bring `iss`.
+    pub sends_issuer: bool,
+    /// For Entra.
+    pub entra: Option<EntraExpectations>,
+}
+
+#[derive(Deserialize)]
+struct RawDocument {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    userinfo_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// The provider's metadata, from the cache or the provider.
+pub fn metadata(world: World<'_>, provider: &Provider, trace: &mut Trace) -> Result<Metadata, Refusal> {
+    let mut url = format!("{}/.well-known/openid-configuration", provider.base_url);
+    if provider.app_id_in_discovery {
+        url.push_str("?appid=");
+        url.extend(url::form_urlencoded::byte_serialize(provider.client_id.as_bytes()));
+    }
+    let key = cache_key(provider, "discovery");
+    let document = Document { key: &key, name: CHECK, url: &url, max_bytes: MAX_BYTES };
+    let body = document.get(world, &|body| read(provider, body).map(|_| ()))?;
+    let metadata = read(provider, &body)?;
+    trace.pass(CHECK, provider.base_url.as_str());
+    Ok(metadata)
+}
+
+/// Keys in the cache belong to one configuration: another one doesn't meet them.
+pub(super) fn cache_key(provider: &Provider, name: &str) -> String {
+    format!("{name}/{}", provider.fingerprint.get(..16).unwrap_or_default())
+}
+
+fn read(provider: &Provider, body: &[u8]) -> Result<Metadata, Refusal> {
+    let document: RawDocument = serde_json::from_slice(body).map_err(|error| {
+        // serde's text names the missing member; of a value it says the type only.
+        let reason = match error.classify() {
+            serde_json::error::Category::Data => error.to_string(),
+            _ => "it isn't JSON".to_owned(),
+        };
+        Refusal::new(&refusal::PROVIDER_ANSWER, CHECK, format!("the discovery document can't be used: {reason}"))
+    })?;
+    let (issuer, entra) = issuer(provider, &document.issuer)?;
+    let authorization_endpoint = endpoint(provider, "authorization_endpoint", &document.authorization_endpoint)?;
+    let token_endpoint = endpoint(provider, "token_endpoint", &document.token_endpoint)?;
+    let jwks_uri = endpoint(provider, "jwks_uri", &document.jwks_uri)?;
+    let userinfo_endpoint =
+        document.userinfo_endpoint.map(|url| endpoint(provider, "userinfo_endpoint", &url)).transpose()?;
+    let authentication = document.token_endpoint_auth_methods_supported.map_or_else(
+        || vec![ClientAuthentication::SecretBasic],
+        |names| names.iter().filter_map(|name| ClientAuthentication::from_name(name)).collect(),
+    );
+    Ok(Metadata {
+        issuer,
+        authorization_endpoint,
+        token_endpoint: token_endpoint.into(),
+        jwks_uri: jwks_uri.into(),
+        userinfo_endpoint: userinfo_endpoint.map(Into::into),
+        authentication,
+        sends_issuer: document.authorization_response_iss_parameter_supported,
+        entra,
+    })
+}
+
+/// Whose document it is (OpenID Connect Discovery section 4.3), and what follows for tokens.
+fn issuer(provider: &Provider, found: &str) -> Result<(ExpectedIssuer, Option<EntraExpectations>), Refusal> {
+    let mismatch = |expected: &str| {
+        let detail = format!("the document's issuer is {found:?}, expected {expected:?} by base_url");
+        Refusal::new(&refusal::DISCOVERY_MISMATCH, CHECK, detail)
+    };
+    let one = |tenant: TenantId| {
+        Ok((ExpectedIssuer::Exact(found.to_owned()), Some(EntraExpectations { tenant: Some(tenant) })))
+    };
+    let origin = || Url::parse(&provider.base_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    match &provider.authority {
+        // Some issuers end with a slash; tokens then must as well, so the document's form counts.
+        Authority::Issuer if found.trim_end_matches('/') == provider.base_url => {
+            Ok((ExpectedIssuer::Exact(found.to_owned()), None))
+        }
+        Authority::Issuer => Err(mismatch(&provider.base_url)),
+        Authority::Tenant(tenant) => {
+            let expected = format!("{}/{tenant}/v2.0", origin());
+            if found == expected { one(tenant.clone()) } else { Err(mismatch(&expected)) }
+        }
+        Authority::Domain(_) => {
+            let expected = format!("{}/{{the tenant's GUID}}/v2.0", origin());
+            let tenant = found
+                .strip_prefix(&format!("{}/", origin()))
+                .and_then(|rest| rest.strip_suffix("/v2.0"))
+                .and_then(TenantId::parse);
+            // The written form counts later on: it must be the canonical one.
+            match tenant.filter(|tenant| found == format!("{}/{tenant}/v2.0", origin())) {
+                Some(tenant) => one(tenant),
+                None => Err(mismatch(&expected)),
+            }
+        }
+        Authority::Several(tenants) => {
+            let expected = format!("{}/{{tenantid}}/v2.0", origin());
+            if !found.eq_ignore_ascii_case(&expected) {
+                return Err(mismatch(&expected));
+            }
+            let issuer = ExpectedIssuer::Template { template: found.to_owned(), tenants: tenants.clone() };
+            Ok((issuer, Some(EntraExpectations { tenant: None })))
+        }
+    }
+}
+
+/// An endpoint's URL: https, without user information and fragment (RFC 6749 section 3.1); Entra's are all on the host of
+/// base_url, but for userinfo, which is Graph's. The host's allow-list stands behind this.
+fn endpoint(provider: &Provider, name: &'static str, text: &str) -> Result<Url, Refusal> {
+    let bad =
+        |reason: String| Refusal::new(&refusal::PROVIDER_ANSWER, CHECK, format!("the document's {name} {reason}"));
+    let shown = text.chars().take(256).collect::<String>();
+    let url = Url::parse(text).map_err(|error| bad(format!("{shown:?} isn't a URL: {error}")))?;
+    if !provider.allows_scheme(&url) {
+        return Err(bad(format!("{shown:?} isn't an https address")));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(bad(format!("{shown:?} has user information or a fragment")));
+    }
+    if provider.is_microsoft() {
+        let origin = url.origin().ascii_serialization();
+        let login = Url::parse(&provider.base_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        let allowed = match name {
+            "userinfo_endpoint" => provider.graph_origin.as_deref() == Some(origin.as_str()) || origin == login,
+            _ => origin == login,
+        };
+        if !allowed {
+            return Err(bad(format!("{shown:?} isn't on {login}")));
+        }
+    }
+    Ok(url)
+}
+
+impl Metadata {
+    /// The issuers that a callback's `iss` may name (RFC 9207 section 2.4).
+    pub fn callback_issuers(&self) -> Vec<String> {
+        match &self.issuer {
+            ExpectedIssuer::Exact(issuer) => vec![issuer.clone()],
+            ExpectedIssuer::Template { template, tenants } => {
+                tenants.iter().map(|tenant| fill(template, Some(tenant))).collect()
+            }
+        }
+    }
+}
