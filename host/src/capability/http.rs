@@ -1,0 +1,332 @@
+//! `http`: one request at a time, or a few at once, to allowed origins at checked addresses. Everything that a response
+//! may do is bounded: time, size, headers; redirects are handed back, never followed.
+
+use std::error::Error as _;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use url::{Host, Url};
+
+use super::address::{self, AddressRefusal};
+use super::{AllowedOrigins, ProviderContext};
+use crate::sandbox::bindings::defguard::openid::http::{self, Error, Method, Request, Response};
+use crate::sandbox::{CallState, Limits};
+
+/// Bytes of a URL.
+const URL_BYTES: usize = 8192;
+/// Request headers: how many, and their bytes.
+const REQUEST_HEADERS: (usize, usize) = (32, 8 << 10);
+/// Response headers: how many, and their bytes.
+const RESPONSE_HEADERS: (usize, usize) = (64, 16 << 10);
+/// Headers that only the host sets, or nobody.
+const FORBIDDEN: [&str; 13] = [
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-authorization",
+    "referer",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The process's HTTP client. One for all providers: what each may reach is checked before it.
+pub struct Outgoing {
+    client: reqwest::Client,
+    loopback_allowed: bool,
+}
+
+/// Why there can be no HTTP client.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client can't start: {0}")]
+pub struct OutgoingError(String);
+
+impl Outgoing {
+    /// A client with the system's certificate authorities.
+    pub fn new(loopback_allowed: bool) -> Result<Self, OutgoingError> {
+        // Fails only if there is one already, which then is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("defguard-openid/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_max_idle_per_host(64)
+            .dns_resolver(Arc::new(CheckedResolver { loopback_allowed }))
+            .build()
+            .map_err(|error| OutgoingError(chain(&error)))?;
+        Ok(Self { client, loopback_allowed })
+    }
+
+    /// Sends one request of the component, already checked against the allow-list by [`prepare`].
+    pub(super) async fn send(&self, prepared: Prepared, limits: &Limits) -> Result<Response, Error> {
+        if let Some(address) = literal_address(&prepared.url) {
+            // A literal address isn't resolved, so it is checked here.
+            address::check(address, self.loopback_allowed).map_err(|refusal| denied(&prepared.url, refusal))?;
+        }
+        let Prepared { method, url, headers, body, timeout, max_bytes } = prepared;
+        let mut request = self.client.request(method, url.clone()).headers(headers);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let exchange = async {
+            let response = request.send().await.map_err(|error| classify(&url, &error))?;
+            receive(response, max_bytes).await
+        };
+        tokio::time::timeout(timeout.min(limits.http_timeout), exchange).await.unwrap_or(Err(Error::Timeout))
+    }
+}
+
+/// A request that has passed every check but the address.
+pub(super) struct Prepared {
+    method: reqwest::Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Vec<u8>>,
+    timeout: Duration,
+    max_bytes: u64,
+}
+
+/// Checks a request of the component against the contract and the allow-list.
+pub(super) fn prepare(request: Request, allowed: &AllowedOrigins, limits: &Limits) -> Result<Prepared, Error> {
+    if request.url.len() > URL_BYTES {
+        return Err(Error::InvalidRequest(format!("the URL has more than {URL_BYTES} bytes")));
+    }
+    let url = allowed.check(&request.url).map_err(|refusal| Error::Denied(refusal.to_string()))?;
+    if request.body.as_ref().is_some_and(|body| body.len() > limits.http_request_bytes) {
+        return Err(Error::InvalidRequest(format!("the body has more than {} bytes", limits.http_request_bytes)));
+    }
+    Ok(Prepared {
+        method: match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        },
+        url,
+        headers: request_headers(&request.headers)?,
+        body: request.body,
+        timeout: Duration::from_millis(u64::from(request.timeout_ms)),
+        max_bytes: u64::from(request.max_response_bytes).min(limits.http_response_bytes),
+    })
+}
+
+fn request_headers(pairs: &[(String, String)]) -> Result<HeaderMap, Error> {
+    let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if pairs.len() > REQUEST_HEADERS.0 || bytes > REQUEST_HEADERS.1 {
+        return Err(Error::InvalidRequest("too many or too large headers".into()));
+    }
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let lower = name.to_ascii_lowercase();
+        if FORBIDDEN.contains(&lower.as_str()) || lower.starts_with("x-forwarded-") || lower.starts_with("proxy-") {
+            return Err(Error::InvalidRequest(format!("the header {lower} is not the component's to set")));
+        }
+        if !value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            return Err(Error::InvalidRequest(format!("the value of header {lower} isn't visible ASCII")));
+        }
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(lower.as_str()), HeaderValue::try_from(value)) else {
+            return Err(Error::InvalidRequest("a header's name or value is malformed".into()));
+        };
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// Reads a response up to its limit.
+async fn receive(mut response: reqwest::Response, max_bytes: u64) -> Result<Response, Error> {
+    if response.content_length().is_some_and(|length| length > max_bytes) {
+        return Err(Error::TooLarge(max_bytes));
+    }
+    let status = response.status().as_u16();
+    let headers = response_headers(response.headers());
+    let url = response.url().clone();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&url, &error))? {
+        if (body.len() + chunk.len()) as u64 > max_bytes {
+            return Err(Error::TooLarge(max_bytes));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Response { status, headers, body })
+}
+
+fn response_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut bytes = 0;
+    headers
+        .iter()
+        .filter(|(name, _)| *name != reqwest::header::SET_COOKIE)
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .take(RESPONSE_HEADERS.0)
+        .take_while(|(name, value)| {
+            bytes += name.len() + value.len();
+            bytes <= RESPONSE_HEADERS.1
+        })
+        .collect()
+}
+
+fn literal_address(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(IpAddr::V4(address)),
+        Host::Ipv6(address) => Some(IpAddr::V6(address)),
+        Host::Domain(_) => None,
+    }
+}
+
+fn denied(url: &Url, refusal: AddressRefusal) -> Error {
+    Error::Denied(format!("{} is {refusal}", url.origin().ascii_serialization()))
+}
+
+/// Resolves a name and drops every address that must not be connected to. The connection is made to what is left, so no
+/// second look-up can change it.
+struct CheckedResolver {
+    loopback_allowed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ResolveError {
+    #[error("{0} has {1}")]
+    Denied(String, AddressRefusal),
+    #[error("{0} can't be resolved: {1}")]
+    Failed(String, String),
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let loopback_allowed = self.loopback_allowed;
+        Box::pin(async move {
+            let name = name.as_str().to_owned();
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(|error| ResolveError::Failed(name.clone(), error.to_string()))?
+                .collect();
+            let mut refusal = None;
+            let mut good = Vec::new();
+            for socket in found {
+                match address::check(socket.ip(), loopback_allowed) {
+                    Ok(()) => good.push(socket),
+                    Err(reason) => refusal = Some(reason),
+                }
+            }
+            match (good.is_empty(), refusal) {
+                (false, _) => Ok(Box::new(good.into_iter()) as Addrs),
+                (true, Some(reason)) => Err(ResolveError::Denied(name, reason).into()),
+                (true, None) => Err(ResolveError::Failed(name, "it has no address".into()).into()),
+            }
+        })
+    }
+}
+
+/// Which of the contract's errors it was. The texts name the origin at most, never a path, a query or a header.
+fn classify(url: &Url, error: &reqwest::Error) -> Error {
+    let origin = url.origin().ascii_serialization();
+    if error.is_timeout() {
+        return Error::Timeout;
+    }
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(resolve) = cause.downcast_ref::<ResolveError>() {
+            return match resolve {
+                ResolveError::Denied(..) => Error::Denied(resolve.to_string()),
+                ResolveError::Failed(..) => Error::Dns(resolve.to_string()),
+            };
+        }
+        // tokio-rustls wraps its error in an io::Error, whose `source` skips a level.
+        let tls = cause.downcast_ref::<rustls::Error>().map(ToString::to_string).or_else(|| {
+            let inner = cause.downcast_ref::<std::io::Error>()?.get_ref()?;
+            inner.downcast_ref::<rustls::Error>().map(ToString::to_string)
+        });
+        if let Some(tls) = tls {
+            return Error::Tls(format!("{origin}: {tls}"));
+        }
+        source = cause.source();
+    }
+    let text = format!("{origin}: {}", chain(error));
+    if error.is_connect() { Error::Connect(text) } else { Error::Protocol(text) }
+}
+
+/// An error and its causes, without reqwest's URL.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = match error.source() {
+        // The outermost text of reqwest holds the URL with its query.
+        Some(_) => String::new(),
+        None => error.to_string().split(" for url ").next().unwrap_or_default().to_owned(),
+    };
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+impl CallState {
+    /// The provider's context, and one request less to go.
+    pub(super) fn spend_request(&mut self) -> Result<Arc<ProviderContext>, Error> {
+        let context =
+            self.grant.provider.clone().ok_or_else(|| Error::Denied("this call is granted no network".into()))?;
+        self.http_requests_left = self.http_requests_left.checked_sub(1).ok_or(Error::BudgetExhausted)?;
+        Ok(context)
+    }
+
+    fn prepare_spent(&mut self, request: Request) -> Result<(Arc<ProviderContext>, Prepared), Error> {
+        let context = self.spend_request()?;
+        let prepared = prepare(request, &context.allowed, &self.limits)?;
+        Ok((context, prepared))
+    }
+}
+
+/// Says in the log that a component asked for what it may not have: worth an operator's look.
+pub(super) fn note_denial(state: &CallState, result: &Result<Response, Error>) {
+    if let Err(Error::Denied(reason)) = result {
+        let provider = state.grant.provider.as_ref().map_or("", |context| context.id.as_str());
+        tracing::warn!(provider, trace = %state.grant.trace, %reason, "request denied");
+    }
+}
+
+impl http::Host for CallState {
+    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
+        let result = match self.prepare_spent(request) {
+            Ok((context, prepared)) => context.outgoing.send(prepared, &self.limits).await,
+            Err(error) => Err(error),
+        };
+        note_denial(self, &result);
+        Ok(result)
+    }
+
+    async fn send_all(&mut self, requests: Vec<Request>) -> wasmtime::Result<Vec<Result<Response, Error>>> {
+        let batch = self.limits.http_batch;
+        if requests.len() > batch {
+            let error =
+                Error::InvalidRequest(format!("at most {batch} requests at once, these are {}", requests.len()));
+            return Ok(requests.iter().map(|_| Err(error.clone())).collect());
+        }
+        let prepared: Vec<_> = requests.into_iter().map(|request| self.prepare_spent(request)).collect();
+        let limits = Arc::clone(&self.limits);
+        let results = join_all(prepared.into_iter().map(|prepared| {
+            let limits = Arc::clone(&limits);
+            async move {
+                let (context, prepared) = prepared?;
+                context.outgoing.send(prepared, &limits).await
+            }
+        }))
+        .await;
+        for result in &results {
+            note_denial(self, result);
+        }
+        Ok(results)
+    }
+}

@@ -1,0 +1,98 @@
+//! What the component can do to the world: one file for each interface that it imports, and [`Grant`], which says what
+//! one call may use. The checks are here and nowhere else; a call without a provider is granted nothing.
+
+pub mod address;
+mod cache;
+pub mod clock;
+mod credentials;
+mod http;
+mod log;
+pub mod origin;
+mod random;
+mod storage;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use cache::Cache;
+pub use clock::{Clock, SystemClock};
+pub use credentials::ClientCredential;
+pub use http::{Outgoing, OutgoingError};
+pub use origin::AllowedOrigins;
+
+use crate::config::ProviderId;
+use crate::storage::{Namespace, Storage};
+
+/// Names one request of a browser in its error page, the log and the component's checks. It is no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceId(String);
+
+impl TraceId {
+    /// A new one: ten letters and digits that can be read out over the phone (no i, l, o, u).
+    pub fn new() -> Self {
+        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let mut bytes = [0_u8; 10];
+        // If the system has no randomness the id is all zeros: it only names.
+        let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes);
+        Self(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).copied()).map(char::from).collect())
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for TraceId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What the calls for one provider share.
+pub struct ProviderContext {
+    /// The provider.
+    pub id: ProviderId,
+    /// Its namespace in `storage` and `cache`.
+    pub namespace: Namespace,
+    /// Where requests may go.
+    pub allowed: AllowedOrigins,
+    /// Where the client's credential may go: never to the directory's origin.
+    pub credential_origins: AllowedOrigins,
+    /// The client's credential.
+    pub credential: ClientCredential,
+    /// Sockets.
+    pub outgoing: Arc<Outgoing>,
+    /// Durable state.
+    pub storage: Arc<dyn Storage>,
+    /// Memory of this host.
+    pub cache: Arc<Cache>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What one call may use.
+pub struct Grant {
+    /// Names the call.
+    pub trace: TraceId,
+    provider: Option<Arc<ProviderContext>>,
+    leases: Vec<cache::Lease>,
+}
+
+impl Grant {
+    /// For calls that only compute: any use of the world is refused.
+    pub fn nothing() -> Self {
+        Self { trace: TraceId::new(), provider: None, leases: Vec::new() }
+    }
+
+    /// For a call in the name of one provider.
+    pub fn provider(context: Arc<ProviderContext>, trace: TraceId) -> Self {
+        Self { trace, provider: Some(context), leases: Vec::new() }
+    }
+}

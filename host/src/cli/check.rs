@@ -1,0 +1,37 @@
+//! `check`: every problem that can be found without a request.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Failure;
+use crate::config::Config;
+use crate::gateway::validate;
+use crate::sandbox::{Limits, Plugin, Runtime};
+
+pub(super) async fn check(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    let runtime = Arc::new(Runtime::new(Limits::default())?);
+    let plugin = Plugin::load(&runtime, &config.plugin).await?;
+    for warning in validate(&plugin, &config).await? {
+        println!("warning: {warning}");
+    }
+    let description = plugin.describe().await?;
+    println!("configuration {}: good", path.display());
+    println!(
+        "plugin {}: {} {}, sha256 {}",
+        plugin.path().display(),
+        description.name,
+        description.version,
+        plugin.sha256()
+    );
+    for provider in &config.providers {
+        println!(
+            "provider {} ({}): redirect URI to register: {}",
+            provider.id,
+            provider.kind.as_str(),
+            config.redirect_uri(&provider.id)
+        );
+        println!("    may reach: {}", provider.allowed.iter().collect::<Vec<_>>().join(", "));
+    }
+    Ok(())
+}

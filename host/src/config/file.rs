@@ -1,0 +1,272 @@
+//! From TOML text to [`Config`]: collects every problem before it gives up, and finds the line of each key.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+use super::provider;
+use super::{Config, ConfigError, HandoverConfig, LogConfig, Problem, PublicUrl};
+use crate::storage::StorageUrl;
+
+const TOP: [&str; 8] = ["public_url", "listen", "plugin", "storage", "handover", "provider", "development", "log"];
+
+/// Reads tables and remembers what was wrong.
+pub(super) struct Reader {
+    pub(super) folder: PathBuf,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Reader {
+    /// Notes a problem.
+    pub(super) fn problem(&mut self, path: impl Into<String>, message: impl Into<String>, hint: &str) {
+        self.problems.push(Problem::error(path, message, hint));
+    }
+
+    /// A key's text, if it is there.
+    pub(super) fn text(&mut self, table: &Table, prefix: &str, key: &str) -> Option<String> {
+        match table.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            other => {
+                self.problem(join(prefix, key), format!("expected a text in quotes, found {}", other.type_str()), "");
+                None
+            }
+        }
+    }
+
+    fn flag(&mut self, table: &Table, prefix: &str, key: &str) -> bool {
+        match table.get(key) {
+            None => false,
+            Some(Value::Boolean(flag)) => *flag,
+            Some(other) => {
+                self.problem(join(prefix, key), format!("expected true or false, found {}", other.type_str()), "");
+                false
+            }
+        }
+    }
+
+    fn table(&mut self, table: &Table, key: &str, known: &[&str]) -> Table {
+        match table.get(key) {
+            None => Table::new(),
+            Some(Value::Table(inner)) => {
+                self.refuse_unknown(inner, key, known);
+                inner.clone()
+            }
+            Some(other) => {
+                self.problem(key, format!("expected a table [{key}], found {}", other.type_str()), "");
+                Table::new()
+            }
+        }
+    }
+
+    fn refuse_unknown(&mut self, table: &Table, prefix: &str, known: &[&str]) {
+        for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
+            self.problem(join(prefix, key), "unknown key", &format!("known here: {}", known.join(", ")));
+        }
+    }
+
+    /// A path, counted from the configuration's folder.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+}
+
+/// `a.b`.
+pub(super) fn join(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut reader = Reader { folder, problems: Vec::new() };
+    let table = match text.parse::<Table>() {
+        Ok(table) => table,
+        Err(error) => {
+            let line = error.span().map(|span| line_at(text, span.start));
+            let problem =
+                Problem { line, ..Problem::error("TOML", error.message(), "the file isn't valid TOML at this place") };
+            return Err(ConfigError::Invalid { file: path.into(), problems: vec![problem] });
+        }
+    };
+    let config = read(&mut reader, path, &table);
+    let mut problems = reader.problems;
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => {
+            locate(text, &mut problems);
+            Err(ConfigError::Invalid { file: path.into(), problems })
+        }
+    }
+}
+
+fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
+    reader.refuse_unknown(table, "", &TOP);
+    let development = reader.table(table, "development", &["loopback_http"]);
+    let loopback_http = reader.flag(&development, "development", "loopback_http");
+    let public_url = public_url(reader, table, loopback_http);
+    let listen = listen(reader, table);
+    let plugin = plugin(reader, table);
+    let storage = storage(reader, table);
+    let handover = handover(reader, table);
+    let log = log(reader, table);
+    let providers = provider::read_all(reader, table, loopback_http);
+    Some(Config {
+        source: path.into(),
+        public_url: public_url?,
+        listen: listen?,
+        plugin: plugin?,
+        storage: storage?,
+        handover: handover?,
+        providers,
+        loopback_http,
+        log: log?,
+    })
+}
+
+fn public_url(reader: &mut Reader, table: &Table, loopback_http: bool) -> Option<PublicUrl> {
+    let hint =
+        "the address under which browsers reach this host, Defguard's <ENROLLMENT_URL>: https://enroll.example.com";
+    let Some(text) = reader.text(table, "", "public_url") else {
+        if !table.contains_key("public_url") {
+            reader.problem("public_url", "missing", hint);
+        }
+        return None;
+    };
+    PublicUrl::parse(&text, loopback_http).map_err(|message| reader.problem("public_url", message, hint)).ok()
+}
+
+fn listen(reader: &mut Reader, table: &Table) -> Option<SocketAddr> {
+    if !table.contains_key("listen") {
+        return Some(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    }
+    let text = reader.text(table, "", "listen")?;
+    text.parse()
+        .map_err(|_| reader.problem("listen", format!("{text:?} isn't ADDRESS:PORT"), "for example \"127.0.0.1:8080\""))
+        .ok()
+}
+
+/// A file, or a folder with exactly one `.wasm` file in it.
+fn plugin(reader: &mut Reader, table: &Table) -> Option<PathBuf> {
+    let path = if table.contains_key("plugin") { reader.text(table, "", "plugin")? } else { "openid.wasm".to_owned() };
+    let path = reader.resolve(&path);
+    if !path.is_dir() {
+        return Some(path);
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&path)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|file| file.extension().is_some_and(|extension| extension == "wasm"))
+        .collect();
+    match (files.pop(), files.is_empty()) {
+        (Some(file), true) => Some(file),
+        (found, _) => {
+            let count = files.len() + usize::from(found.is_some());
+            let message = format!("the folder {} holds {count} .wasm files, expected exactly one", path.display());
+            reader.problem("plugin", message, "name the file itself");
+            None
+        }
+    }
+}
+
+fn storage(reader: &mut Reader, table: &Table) -> Option<StorageUrl> {
+    let storage = reader.table(table, "storage", &["url"]);
+    let text = if storage.contains_key("url") {
+        reader.text(&storage, "storage", "url")?
+    } else {
+        "redb:state.redb".to_owned()
+    };
+    match text.parse() {
+        Ok(StorageUrl::Redb(path)) => Some(StorageUrl::Redb(reader.folder.join(path))),
+        Ok(url) => Some(url),
+        Err(message) => {
+            reader.problem("storage.url", message, "memory: or redb:PATH");
+            None
+        }
+    }
+}
+
+fn handover(reader: &mut Reader, table: &Table) -> Option<HandoverConfig> {
+    let handover = reader.table(table, "handover", &["kind"]);
+    match reader.text(&handover, "handover", "kind").as_deref() {
+        Some("local") => Some(HandoverConfig::Local),
+        Some("core") => {
+            reader.problem("handover.kind", "\"core\" isn't part of this version yet", "use \"local\" to try sign-in");
+            None
+        }
+        Some(other) => {
+            reader.problem("handover.kind", format!("{other:?} is no kind of hand-over"), "\"local\"");
+            None
+        }
+        None => {
+            if !handover.contains_key("kind") {
+                reader.problem("handover.kind", "missing", "[handover] with kind = \"local\"");
+            }
+            None
+        }
+    }
+}
+
+fn log(reader: &mut Reader, table: &Table) -> Option<LogConfig> {
+    let log = reader.table(table, "log", &["format", "level"]);
+    let json = match reader.text(&log, "log", "format").as_deref() {
+        None | Some("text") => false,
+        Some("json") => true,
+        Some(other) => {
+            reader.problem("log.format", format!("{other:?} is no format"), "\"text\" or \"json\"");
+            return None;
+        }
+    };
+    let level = reader.text(&log, "log", "level").unwrap_or_else(|| "info".into());
+    if level.parse::<tracing_subscriber::filter::Targets>().is_err() {
+        reader.problem("log.level", format!("{level:?} is no level"), "error, warn, info, debug or trace");
+        return None;
+    }
+    Some(LogConfig { json, level })
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// Fills in the lines: of the key, or of the nearest table around it that is there.
+fn locate(text: &str, problems: &mut [Problem]) {
+    let Ok(document) = DeTable::parse(text) else { return };
+    for problem in problems {
+        problem.line = offset(document.get_ref(), &problem.path).map(|offset| line_at(text, offset));
+    }
+}
+
+fn offset(table: &DeTable<'_>, path: &str) -> Option<usize> {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let (key, value) = table.iter().find(|(key, _)| key.get_ref() == first)?;
+    let here = key.span().start;
+    match value.get_ref() {
+        DeValue::Table(inner) if !rest.is_empty() => Some(offset(inner, rest).unwrap_or(here)),
+        DeValue::Array(items) if !rest.is_empty() => {
+            let (id, rest) = rest.split_once('.').unwrap_or((rest, ""));
+            let (position, item) = items.iter().enumerate().find(|(position, item)| is_item(item, *position, id))?;
+            let _ = position;
+            match item.get_ref() {
+                DeValue::Table(inner) => Some(offset(inner, rest).unwrap_or(item.span().start)),
+                _ => Some(item.span().start),
+            }
+        }
+        _ => Some(here),
+    }
+}
+
+/// `provider.entra.…` is the table with that id; `provider.2.…` the second one, when it has no id.
+fn is_item(item: &Spanned<DeValue<'_>>, position: usize, name: &str) -> bool {
+    let DeValue::Table(table) = item.get_ref() else { return name == (position + 1).to_string() };
+    let id = table.iter().find(|(key, _)| key.get_ref() == "id").and_then(|(_, value)| value.get_ref().as_str());
+    id.map_or_else(|| name == (position + 1).to_string(), |id| id == name)
+}
+
+/// Lines for problems that the component found, whose paths begin at the provider's table.
+pub(crate) fn locate_in(file: &Path, problems: &mut [Problem]) {
+    if let Ok(text) = std::fs::read_to_string(file) {
+        locate(&text, problems);
+    }
+}

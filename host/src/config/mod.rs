@@ -1,0 +1,123 @@
+//! The configuration: one TOML file, read at once, every problem with the key and the line. What the host needs it takes
+//! out of a `[[provider]]` table; the rest is the component's, which validates it itself.
+
+mod error;
+mod file;
+mod provider;
+mod secret;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+pub use error::{ConfigError, Problem};
+pub(crate) use file::locate_in as locate;
+pub use provider::{Provider, ProviderId, ProviderKind};
+pub use secret::Secret;
+
+use crate::storage::StorageUrl;
+
+/// Everything that an administrator says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from.
+    pub source: PathBuf,
+    /// `<ENROLLMENT_URL>`: where browsers find this host, without a trailing slash. Never taken from a request.
+    pub public_url: PublicUrl,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The component.
+    pub plugin: PathBuf,
+    /// Durable state.
+    pub storage: StorageUrl,
+    /// What becomes of an identity.
+    pub handover: HandoverConfig,
+    /// At least one.
+    pub providers: Vec<Provider>,
+    /// Whether plain HTTP and loopback addresses are allowed for providers.
+    pub loopback_http: bool,
+    /// How to log.
+    pub log: LogConfig,
+}
+
+/// `public_url`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// Parses; `loopback_http` allows `http://127.0.0.1:…`.
+    pub fn parse(text: &str, loopback_http: bool) -> Result<Self, String> {
+        let url = Url::parse(text.trim()).map_err(|error| format!("{text:?} isn't a URL: {error}"))?;
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(format!(
+                "{text:?} has a path or query: the redirect URI is made from scheme, host and port only"
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.host().is_none() {
+            return Err(format!("{text:?} isn't of the form https://host or https://host:port"));
+        }
+        match url.scheme() {
+            "https" => Ok(Self(url)),
+            "http" if loopback_http && crate::capability::origin::is_loopback(&url) => Ok(Self(url)),
+            "http" => Err(format!(
+                "{text:?} isn't https: providers send codes to https addresses only (http://127.0.0.1:PORT is for \
+                 development, with development.loopback_http = true)"
+            )),
+            scheme => Err(format!("{text:?} begins with {scheme}:, expected https:")),
+        }
+    }
+
+    /// The origin, without a trailing slash.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// Whether it is `https`.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+}
+
+/// `[handover]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandoverConfig {
+    /// The host mints a token itself: demonstrations and tests.
+    Local,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// As `RUST_LOG` has it: `info`, `debug`, `defguard_openid_host=debug`.
+    pub level: String,
+}
+
+impl Config {
+    /// Reads and checks a file. What the component must check is not checked here.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { file: path.into(), reason: error.to_string() })?;
+        Self::parse(path, &text)
+    }
+
+    /// As [`Config::load`], with the text at hand; relative paths count from the file's folder.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        file::parse(path, text)
+    }
+
+    /// The path of a provider's callback: the first provider has the bare one that Defguard documents.
+    pub fn callback_path(&self, provider: &ProviderId) -> String {
+        match self.providers.first() {
+            Some(first) if &first.id == provider => "/openid/callback".to_owned(),
+            _ => format!("/openid/callback/{provider}"),
+        }
+    }
+
+    /// The redirect URI to register for a provider.
+    pub fn redirect_uri(&self, provider: &ProviderId) -> String {
+        format!("{}{}", self.public_url.origin(), self.callback_path(provider))
+    }
+}

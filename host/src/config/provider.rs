@@ -1,0 +1,348 @@
+//! `[[provider]]`: the host takes out what is its own (the secret, the allow-list) and hands the rest to the component
+//! as JSON. Which keys the component knows, and what they mean, is its `configuration` interface's subject.
+
+use std::fmt;
+
+use toml::{Table, Value};
+use url::Url;
+
+use super::Secret;
+use super::file::{Reader, join};
+use crate::capability::AllowedOrigins;
+
+/// Names a provider in URLs, storage and logs: 1 to 32 of `a-z 0-9 -`, a letter or digit first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderId(String);
+
+impl ProviderId {
+    /// Parses.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let good = (1..=32).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !text.starts_with('-');
+        if good { Ok(Self(text.to_owned())) } else { Err(format!("{text:?} isn't 1 to 32 of a-z, 0-9 and -")) }
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProviderId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What sort of provider it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Microsoft Entra ID.
+    Microsoft,
+    /// Any compliant OpenID provider.
+    Oidc,
+}
+
+impl ProviderKind {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Microsoft => "microsoft",
+            Self::Oidc => "oidc",
+        }
+    }
+}
+
+/// One provider, as the host sees it.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its name in URLs, storage and logs.
+    pub id: ProviderId,
+    /// What sort it is.
+    pub kind: ProviderKind,
+    /// What the button says.
+    pub display_name: String,
+    /// RFC 6749 section 2.2.
+    pub client_id: String,
+    /// RFC 6749 section 2.3.1.
+    pub client_secret: Secret,
+    /// Where the component's requests may go.
+    pub allowed: AllowedOrigins,
+    /// Where the credential may go.
+    pub credential_origins: AllowedOrigins,
+    /// The table as the component gets it.
+    pub component_json: String,
+}
+
+/// Keys that the component never sees.
+const HOST_ONLY: [&str; 8] = [
+    "client_secret",
+    "client_secret_file",
+    "client_secret_env",
+    "certificate_file",
+    "private_key_file",
+    "allowed_origins",
+    "directory",
+    "development_loopback",
+];
+
+pub(super) fn read_all(reader: &mut Reader, table: &Table, loopback_http: bool) -> Vec<Provider> {
+    let tables = match table.get("provider") {
+        Some(Value::Array(tables)) => tables.clone(),
+        Some(other) => {
+            let message = format!("expected [[provider]] tables, found {}", other.type_str());
+            reader.problem("provider", message, "write [[provider]], with two brackets");
+            return Vec::new();
+        }
+        None => {
+            reader.problem("provider", "missing", "at least one [[provider]] table");
+            return Vec::new();
+        }
+    };
+    let mut providers: Vec<Provider> = Vec::new();
+    for (position, value) in tables.iter().enumerate() {
+        let Value::Table(table) = value else {
+            reader.problem("provider", format!("expected a table, found {}", value.type_str()), "");
+            continue;
+        };
+        let Some(provider) = read(reader, table, position, loopback_http) else { continue };
+        if providers.iter().any(|other| other.id == provider.id) {
+            reader.problem(format!("provider.{}.id", provider.id), "two providers have this id", "ids are unique");
+        }
+        providers.push(provider);
+    }
+    if tables.is_empty() {
+        reader.problem("provider", "there is none", "at least one [[provider]] table");
+    }
+    providers
+}
+
+fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool) -> Option<Provider> {
+    let by_position = format!("provider.{}", position + 1);
+    let id = match reader.text(table, &by_position, "id") {
+        Some(text) => match ProviderId::parse(&text) {
+            Ok(id) => id,
+            Err(message) => {
+                reader.problem(format!("provider.{text}.id"), message, "it is part of the callback's path");
+                return None;
+            }
+        },
+        None => {
+            reader.problem(join(&by_position, "id"), "missing", "a short name such as \"entra\"");
+            return None;
+        }
+    };
+    let prefix = format!("provider.{id}");
+    let kind = kind(reader, table, &prefix);
+    let client_id =
+        required(reader, table, &prefix, "client_id", "the Application (client) ID of the app registration");
+    let display_name = reader.text(table, &prefix, "display_name");
+    let client_secret = client_secret(reader, table, &prefix);
+    refuse_later_features(reader, table, &prefix);
+    let (kind, client_id) = (kind?, client_id?);
+    let base_url = required(reader, table, &prefix, "base_url", "Defguard's Base URL, without a trailing slash")?;
+    let (allowed, credential_origins) = origins(reader, table, &prefix, kind, &base_url, loopback_http)?;
+    let display_name = display_name.unwrap_or_else(|| match kind {
+        ProviderKind::Microsoft => "Sign in with Microsoft".into(),
+        ProviderKind::Oidc => "Sign in with OpenID".into(),
+    });
+    let component_json = component_json(reader, table, &prefix, &display_name, loopback_http)?;
+    Some(Provider {
+        id,
+        kind,
+        display_name,
+        client_id,
+        client_secret: client_secret?,
+        allowed,
+        credential_origins,
+        component_json,
+    })
+}
+
+fn required(reader: &mut Reader, table: &Table, prefix: &str, key: &str, hint: &str) -> Option<String> {
+    match reader.text(table, prefix, key) {
+        Some(text) if !text.trim().is_empty() => Some(text),
+        Some(_) => {
+            reader.problem(join(prefix, key), "empty", hint);
+            None
+        }
+        None => {
+            if !table.contains_key(key) {
+                reader.problem(join(prefix, key), "missing", hint);
+            }
+            None
+        }
+    }
+}
+
+fn kind(reader: &mut Reader, table: &Table, prefix: &str) -> Option<ProviderKind> {
+    match required(reader, table, prefix, "kind", "\"microsoft\" or \"oidc\"")?.as_str() {
+        "microsoft" => Some(ProviderKind::Microsoft),
+        "oidc" => Some(ProviderKind::Oidc),
+        other => {
+            reader.problem(join(prefix, "kind"), format!("{other:?} is no kind"), "\"microsoft\" or \"oidc\"");
+            None
+        }
+    }
+}
+
+fn client_secret(reader: &mut Reader, table: &Table, prefix: &str) -> Option<Secret> {
+    let hint = "client_secret_file = \"PATH\" or client_secret_env = \"NAME\"; for Entra the secret's Value, not its Secret ID";
+    if table.contains_key("client_secret") {
+        reader.problem(join(prefix, "client_secret"), "a secret doesn't belong in this file", hint);
+        return None;
+    }
+    let file = reader.text(table, prefix, "client_secret_file");
+    let variable = reader.text(table, prefix, "client_secret_env");
+    let (key, secret) = match (file, variable) {
+        (Some(_), Some(_)) => {
+            reader.problem(
+                join(prefix, "client_secret_env"),
+                "there is a client_secret_file as well",
+                "one of the two",
+            );
+            return None;
+        }
+        (Some(file), None) => {
+            let path = reader.resolve(&file);
+            match std::fs::read_to_string(&path) {
+                Ok(text) => ("client_secret_file", Secret::new(&text)),
+                Err(error) => {
+                    let message = format!("{} can't be read: {error}", path.display());
+                    reader.problem(join(prefix, "client_secret_file"), message, hint);
+                    return None;
+                }
+            }
+        }
+        (None, Some(variable)) => match std::env::var(&variable) {
+            Ok(text) => ("client_secret_env", Secret::new(&text)),
+            Err(error) => {
+                let message = format!("the environment variable {variable}: {error}");
+                reader.problem(join(prefix, "client_secret_env"), message, hint);
+                return None;
+            }
+        },
+        (None, None) => {
+            reader.problem(join(prefix, "client_secret_file"), "the provider has no credential", hint);
+            return None;
+        }
+    };
+    if secret.is_empty() {
+        reader.problem(join(prefix, key), "the secret is empty", hint);
+        return None;
+    }
+    Some(secret)
+}
+
+/// Keys of the documented configuration that this version can't serve: better refused than ignored.
+fn refuse_later_features(reader: &mut Reader, table: &Table, prefix: &str) {
+    for key in ["certificate_file", "private_key_file"] {
+        if table.contains_key(key) {
+            reader.problem(
+                join(prefix, key),
+                "this version can't sign with a certificate yet",
+                "use client_secret_file",
+            );
+        }
+    }
+    if table.get("directory").and_then(|directory| directory.get("enabled")).and_then(Value::as_bool) == Some(true) {
+        reader.problem(
+            format!("{prefix}.directory.enabled"),
+            "this version doesn't synchronise directories yet",
+            "enabled = false, or leave the table out",
+        );
+    }
+    if table.contains_key("development_loopback") {
+        reader.problem(join(prefix, "development_loopback"), "unknown key", "it is [development] loopback_http = true");
+    }
+}
+
+/// The allow-list, and the part of it that may see the credential.
+fn origins(
+    reader: &mut Reader,
+    table: &Table,
+    prefix: &str,
+    kind: ProviderKind,
+    base_url: &str,
+    loopback_http: bool,
+) -> Option<(AllowedOrigins, AllowedOrigins)> {
+    let mut credential = AllowedOrigins::new(loopback_http);
+    let mut good = add(reader, &mut credential, &join(prefix, "base_url"), base_url);
+    if let Some(login_url) = reader.text(table, prefix, "login_url") {
+        good &= add(reader, &mut credential, &join(prefix, "login_url"), &login_url);
+    }
+    match table.get("allowed_origins") {
+        None => {}
+        Some(Value::Array(origins)) => {
+            let path = join(prefix, "allowed_origins");
+            for origin in origins {
+                match origin.as_str() {
+                    Some(origin) => good &= add(reader, &mut credential, &path, origin),
+                    None => reader.problem(&path, "expected texts", "[\"https://oauth2.example.com\"]"),
+                }
+            }
+        }
+        Some(_) => reader.problem(
+            join(prefix, "allowed_origins"),
+            "expected a list of texts",
+            "[\"https://oauth2.example.com\"]",
+        ),
+    }
+    let mut allowed = credential.clone();
+    if kind == ProviderKind::Microsoft {
+        let path = join(prefix, "graph_url");
+        let graph = match reader.text(table, prefix, "graph_url") {
+            Some(url) => Some(url),
+            None => graph_of_cloud(reader.text(table, prefix, "cloud").as_deref()).map(str::to_owned),
+        };
+        if let Some(graph) = graph {
+            good &= add(reader, &mut allowed, &path, &graph);
+        }
+    }
+    good.then_some((allowed, credential))
+}
+
+/// Microsoft Graph's host for each cloud (facts: national cloud deployments).
+fn graph_of_cloud(cloud: Option<&str>) -> Option<&'static str> {
+    match cloud.unwrap_or("global") {
+        "global" => Some("https://graph.microsoft.com"),
+        "us-gov" => Some("https://graph.microsoft.us"),
+        "us-gov-dod" => Some("https://dod-graph.microsoft.us"),
+        "china" => Some("https://microsoftgraph.chinacloudapi.cn"),
+        // "custom" names its graph_url; anything else is the component's to refuse.
+        _ => None,
+    }
+}
+
+fn add(reader: &mut Reader, origins: &mut AllowedOrigins, path: &str, text: &str) -> bool {
+    // Only the origin counts here: a placeholder in the path is the component's to fill.
+    let outcome = Url::parse(text.trim())
+        .map_err(|error| format!("{text:?} isn't a URL: {error}"))
+        .and_then(|url| origins.add(&url).map_err(|refusal| refusal.to_string()));
+    match outcome {
+        Ok(()) => true,
+        Err(message) => {
+            reader.problem(path, message, "an https:// address; http://127.0.0.1:PORT only for development");
+            false
+        }
+    }
+}
+
+fn component_json(
+    reader: &mut Reader,
+    table: &Table,
+    prefix: &str,
+    display_name: &str,
+    loopback_http: bool,
+) -> Option<String> {
+    let mut component = table.clone();
+    for key in HOST_ONLY {
+        component.remove(key);
+    }
+    component.insert("display_name".into(), Value::String(display_name.to_owned()));
+    component.insert("development_loopback".into(), Value::Boolean(loopback_http));
+    serde_json::to_string(&component)
+        .map_err(|error| reader.problem(prefix, format!("can't be handed to the plugin: {error}"), ""))
+        .ok()
+}

@@ -1,0 +1,30 @@
+//! The host of the Defguard OpenID plugin: it carries the component of `plugin/` in a sandbox, gives it HTTP, storage and
+//! the client's credential under the contract of `wit/`, and serves sign-in over HTTP.
+//!
+//! To mount it in a proxy of one's own:
+//!
+//! ```no_run
+//! # async fn mount() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = defguard_openid_host::Config::load("openid.toml".as_ref())?;
+//! let gateway = defguard_openid_host::Gateway::start(config).await?;
+//! let app: axum::Router = axum::Router::new().merge(defguard_openid_host::router(gateway));
+//! # Ok(()) }
+//! ```
+//!
+//! Dependencies point one way: `cli` → `web` → `gateway` → `sandbox` → `capability` → `storage`.
+
+pub mod capability;
+pub mod cli;
+pub mod config;
+pub mod gateway;
+pub mod handover;
+mod identity;
+pub mod sandbox;
+pub mod storage;
+pub mod telemetry;
+pub mod web;
+
+pub use config::Config;
+pub use gateway::Gateway;
+pub use identity::{Groups, Identity};
+pub use web::router;

@@ -1,0 +1,5 @@
+//! The binary: `defguard-openid`.
+
+fn main() -> std::process::ExitCode {
+    defguard_openid_host::cli::run()
+}

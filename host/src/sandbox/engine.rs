@@ -1,0 +1,122 @@
+//! The one wasmtime engine of the process, its clock, and the linker with the contract's imports and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::LoadError;
+use super::bindings;
+use super::call::CallState;
+use super::limits::Limits;
+
+/// Engine, linker and epoch clock: made once, shared by every plugin and call (one engine, one linker: GHSA-hgjw,
+/// GHSA-hfr4).
+pub struct Runtime {
+    engine: Engine,
+    linker: Linker<CallState>,
+    limits: Arc<Limits>,
+    pooling: bool,
+}
+
+impl Runtime {
+    /// Builds the engine, with the pooling allocator where the address space allows it, else with one allocation a call.
+    pub fn new(limits: Limits) -> Result<Self, LoadError> {
+        let limits = Arc::new(limits);
+        let (engine, pooling) = match Engine::new(&configuration(&limits, true)) {
+            Ok(engine) => (engine, true),
+            Err(error) => {
+                tracing::warn!(%error, "no pooled instances on this machine: each call allocates its own (ulimit -v?)");
+                let engine = Engine::new(&configuration(&limits, false))
+                    .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+                (engine, false)
+            }
+        };
+        let mut linker = Linker::new(&engine);
+        bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+            .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        start_epochs(&engine, limits.epoch_tick)?;
+        Ok(Self { engine, linker, limits, pooling })
+    }
+
+    /// The engine that compiled every component of this runtime.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The bounds that every call runs under.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// Whether instances come from the pool.
+    pub fn is_pooling(&self) -> bool {
+        self.pooling
+    }
+
+    pub(super) fn linker(&self) -> &Linker<CallState> {
+        &self.linker
+    }
+}
+
+/// Advances the engine's epoch every tick, on a thread of its own: it must run when every worker is inside a component.
+/// It ends with the engine.
+fn start_epochs(engine: &Engine, tick: Duration) -> Result<(), LoadError> {
+    let weak = engine.weak();
+    std::thread::Builder::new()
+        .name("epochs".into())
+        .spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(tick);
+            }
+        })
+        .map(|_| ())
+        .map_err(|error| LoadError::Engine(format!("no thread for the epoch clock: {error}")))
+}
+
+/// The configuration, knob by knob. What isn't named keeps wasmtime's default (guard pages, copy-on-write images,
+/// signals-based traps).
+fn configuration(limits: &Limits, pooling: bool) -> Config {
+    let mut config = Config::new();
+    // Stops endless loops; about 10 % cost where fuel would take two to three times as long.
+    config.epoch_interruption(true);
+    // What a host function gets of the fiber's stack is the difference of the two.
+    config.max_wasm_stack(512 << 10);
+    config.async_stack_size(2 << 20);
+    // 64 x 64 -> 128 bit multiplication: RSA in the component takes a quarter of the time.
+    config.wasm_wide_arithmetic(true);
+    // What the component doesn't use is attack surface for nothing; several of these came with advisories in 2025 and 2026.
+    config.gc_support(false);
+    config.wasm_threads(false);
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.wasm_tail_call(false);
+    config.wasm_simd(false);
+    config.wasm_relaxed_simd(false);
+    config.wasm_custom_page_sizes(false);
+    config.wasm_extended_const(false);
+    config.concurrency_support(false);
+    if pooling {
+        let calls = limits.concurrent_calls;
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_component_instances(calls);
+        pool.total_memories(calls);
+        pool.total_stacks(calls);
+        // An encoded component has two tables and three core instances (the shim's among them).
+        pool.total_tables(calls.saturating_mul(3));
+        pool.total_core_instances(calls.saturating_mul(4));
+        pool.max_memories_per_component(1);
+        pool.max_memory_size(limits.memory_bytes);
+        pool.table_elements(limits.table_elements);
+        pool.linear_memory_keep_resident(256 << 10);
+        pool.table_keep_resident(64 << 10);
+        pool.max_unused_warm_slots(calls / 8);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    } else {
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    }
+    config
+}

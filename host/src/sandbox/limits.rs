@@ -1,0 +1,64 @@
+//! Every number that bounds the component, in one table. Facts behind them: the wasmtime documentation of each knob, and
+//! the measurements in `docs/decisions/0002-sandbox.md`.
+
+use std::time::Duration;
+
+/// What one plugin and its calls may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Calls that may run at the same time; more of them wait (`queue`), up to `queue_wait`.
+    pub concurrent_calls: u32,
+    /// How long a call waits for a free instance before it is refused as busy.
+    pub queue_wait: Duration,
+    /// Wall clock of one call, everything in it included. Browsers and proxies give up at 30 s or later.
+    pub call_wall: Duration,
+    /// Processor time of one call, in ticks of [`Limits::epoch_tick`].
+    pub call_cpu_ticks: u32,
+    /// The granularity of processor time.
+    pub epoch_tick: Duration,
+    /// Linear memory of one instance, in bytes.
+    pub memory_bytes: usize,
+    /// Elements of each table.
+    pub table_elements: usize,
+    /// Bytes that the component may hand to the host in one call of an import.
+    pub hostcall_bytes: usize,
+    /// Handles to resources: the contract has none.
+    pub component_handles: usize,
+    /// HTTP requests of one call.
+    pub http_requests: u32,
+    /// Requests that `send-all` takes.
+    pub http_batch: usize,
+    /// Longest wait for one HTTP response.
+    pub http_timeout: Duration,
+    /// Largest HTTP response body, in bytes.
+    pub http_response_bytes: u64,
+    /// Largest HTTP request body, in bytes.
+    pub http_request_bytes: usize,
+    /// Log records of one call.
+    pub log_records: u32,
+    /// Largest plugin file, in bytes.
+    pub plugin_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrent_calls: 512,
+            queue_wait: Duration::from_secs(10),
+            call_wall: Duration::from_secs(25),
+            call_cpu_ticks: 200, // 2 s; a login takes well under one tick
+            epoch_tick: Duration::from_millis(10),
+            memory_bytes: 64 << 20,
+            table_elements: 10_000,
+            hostcall_bytes: 4 << 20,
+            component_handles: 256,
+            http_requests: 64,
+            http_batch: 16,
+            http_timeout: Duration::from_secs(10),
+            http_response_bytes: 1 << 20,
+            http_request_bytes: 64 << 10,
+            log_records: 64,
+            plugin_bytes: 16 << 20,
+        }
+    }
+}

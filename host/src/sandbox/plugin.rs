@@ -1,0 +1,150 @@
+//! One loaded plugin: bytes from a file, checked, compiled, and linked so that an instance costs microseconds.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+use super::bindings::PluginPre;
+use super::bindings::exports::defguard::openid::{configuration, login};
+use super::call::{CallError, CallState, run};
+use super::{LoadError, Runtime};
+use crate::capability::Grant;
+
+/// What the component says of itself.
+pub type Description = configuration::Description;
+/// A problem that the component finds in a provider's configuration.
+pub type Problem = configuration::Problem;
+
+/// A component, ready to be called. Calls under way keep it alive when another one takes its place.
+pub struct Plugin {
+    runtime: Arc<Runtime>,
+    pre: PluginPre<CallState>,
+    gate: Semaphore,
+    sha256: String,
+    path: PathBuf,
+}
+
+impl Plugin {
+    /// Reads, checks and compiles the file at `path`, and asks the component to describe itself.
+    pub async fn load(runtime: &Arc<Runtime>, path: &Path) -> Result<Self, LoadError> {
+        let bytes = read(path, runtime.limits().plugin_bytes).await?;
+        let sha256 = sha256_hex(&bytes);
+        let (engine, owned_path) = (runtime.engine().clone(), path.to_path_buf());
+        // Compiling takes a second or so of both cores: not on a worker that serves logins.
+        let component = tokio::task::spawn_blocking(move || compile(&engine, &owned_path, &bytes))
+            .await
+            .map_err(|error| LoadError::Invalid { path: path.into(), reason: error.to_string() })??;
+        refuse_foreign_imports(runtime, &component, path)?;
+        let contract = |error: wasmtime::Error| LoadError::Contract { path: path.into(), reason: format!("{error:#}") };
+        let pre = runtime.linker().instantiate_pre(&component).map_err(contract)?;
+        let pre = PluginPre::new(pre).map_err(contract)?;
+        let gate = Semaphore::new(runtime.limits().concurrent_calls as usize);
+        let plugin = Self { runtime: Arc::clone(runtime), pre, gate, sha256, path: path.into() };
+        plugin.describe().await.map_err(|error| LoadError::Smoke { path: path.into(), reason: error.to_string() })?;
+        Ok(plugin)
+    }
+
+    /// SHA-256 of the file, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Where it was loaded from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The runtime that it was compiled by.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// `configuration.describe`.
+    pub async fn describe(&self) -> Result<Description, CallError> {
+        let grant = Grant::nothing();
+        run(&self.runtime, &self.pre, &self.gate, grant, async |store, plugin| {
+            plugin.defguard_openid_configuration().call_describe(store).await
+        })
+        .await
+    }
+
+    /// `configuration.validate`.
+    pub async fn validate(&self, provider: &str) -> Result<Vec<Problem>, CallError> {
+        let grant = Grant::nothing();
+        run(&self.runtime, &self.pre, &self.gate, grant, async |store, plugin| {
+            plugin.defguard_openid_configuration().call_validate(store, provider).await
+        })
+        .await
+    }
+
+    /// `login.begin`.
+    pub async fn begin(
+        &self,
+        grant: Grant,
+        request: &login::BeginRequest,
+    ) -> Result<Result<login::Authorization, login::Refusal>, CallError> {
+        run(&self.runtime, &self.pre, &self.gate, grant, async |store, plugin| {
+            plugin.defguard_openid_login().call_begin(store, request).await
+        })
+        .await
+    }
+
+    /// `login.complete`.
+    pub async fn complete(
+        &self,
+        grant: Grant,
+        request: &login::CompleteRequest,
+    ) -> Result<Result<login::Completion, login::Refusal>, CallError> {
+        run(&self.runtime, &self.pre, &self.gate, grant, async |store, plugin| {
+            plugin.defguard_openid_login().call_complete(store, request).await
+        })
+        .await
+    }
+
+    /// An instance made and dropped, nothing called: for the bench.
+    pub async fn instantiate_only(&self) -> Result<(), CallError> {
+        run(&self.runtime, &self.pre, &self.gate, Grant::nothing(), async |_, _| Ok(())).await
+    }
+}
+
+async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
+    let unreadable = |error: std::io::Error| LoadError::Unreadable { path: path.into(), reason: error.to_string() };
+    let found = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
+    if found > limit {
+        return Err(LoadError::TooLarge { path: path.into(), found, limit });
+    }
+    tokio::fs::read(path).await.map_err(unreadable)
+}
+
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn compile(engine: &wasmtime::Engine, path: &Path, bytes: &[u8]) -> Result<Component, LoadError> {
+    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+        return Err(LoadError::Precompiled(path.into()));
+    }
+    // `from_binary`, not `new`: the text format is never taken for a plugin.
+    Component::from_binary(engine, bytes)
+        .map_err(|error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") })
+}
+
+/// Says which import is foreign; the linker would refuse it as well, in wasmtime's words.
+fn refuse_foreign_imports(runtime: &Runtime, component: &Component, path: &Path) -> Result<(), LoadError> {
+    let engine = runtime.engine();
+    for (name, item) in component.component_type().imports(engine) {
+        let ours = name.starts_with("defguard:openid/") && matches!(item.ty, ComponentItem::ComponentInstance(_));
+        if !ours {
+            return Err(LoadError::ForeignImport { path: path.into(), import: name.into() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! What every backend must do, run on each of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Entry, Key, MemoryStorage, Namespace, RedbStorage, Storage};
+
+const NOW: u64 = 1_000_000;
+
+fn key(name: &str) -> Key {
+    Key { namespace: Namespace::new("openid", "entra"), name: name.into() }
+}
+
+fn entry(value: &[u8]) -> Entry {
+    Entry::expiring(value.to_vec(), NOW, Duration::from_secs(10))
+}
+
+async fn backends() -> Vec<(&'static str, Arc<dyn Storage>, Option<tempfile::TempDir>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let redb = RedbStorage::open(folder.path().join("state.redb"), NOW).await.unwrap();
+    vec![("memory", Arc::new(MemoryStorage::default()), None), ("redb", Arc::new(redb), Some(folder))]
+}
+
+#[tokio::test]
+async fn values_come_back_until_they_expire() {
+    for (name, storage, _folder) in backends().await {
+        assert_eq!(storage.get(&key("a"), NOW).await.unwrap(), None, "{name}");
+        storage.put(key("a"), entry(b"1"), NOW).await.unwrap();
+        assert_eq!(storage.get(&key("a"), NOW + 9_999).await.unwrap(), Some(b"1".to_vec()), "{name}");
+        assert_eq!(storage.get(&key("a"), NOW + 10_000).await.unwrap(), None, "{name}");
+        assert_eq!(storage.take(key("a"), NOW + 10_000).await.unwrap(), None, "{name}");
+        storage.put(key("a"), entry(b"2"), NOW).await.unwrap();
+        storage.put(key("a"), entry(b"3"), NOW).await.unwrap();
+        assert_eq!(storage.get(&key("a"), NOW).await.unwrap(), Some(b"3".to_vec()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_takers_exactly_one_gets_the_value() {
+    for (name, storage, _folder) in backends().await {
+        storage.put(key("t"), entry(b"once"), NOW).await.unwrap();
+        let takers: Vec<_> = (0..50)
+            .map(|_| {
+                let storage = Arc::clone(&storage);
+                tokio::spawn(async move { storage.take(key("t"), NOW).await.unwrap() })
+            })
+            .collect();
+        let mut winners = 0;
+        for taker in takers {
+            winners += usize::from(taker.await.unwrap().is_some());
+        }
+        assert_eq!(winners, 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn compare_and_swap_has_one_winner() {
+    for (name, storage, _folder) in backends().await {
+        assert!(storage.compare_and_swap(key("c"), None, entry(b"0"), NOW).await.unwrap(), "{name}");
+        assert!(!storage.compare_and_swap(key("c"), None, entry(b"x"), NOW).await.unwrap(), "{name}");
+        let swappers: Vec<_> = (0..20)
+            .map(|number: u8| {
+                let storage = Arc::clone(&storage);
+                tokio::spawn(async move {
+                    storage.compare_and_swap(key("c"), Some(b"0".to_vec()), entry(&[number, 1]), NOW).await.unwrap()
+                })
+            })
+            .collect();
+        let mut winners = 0;
+        for swapper in swappers {
+            winners += usize::from(swapper.await.unwrap());
+        }
+        assert_eq!(winners, 1, "{name}");
+        let expired = NOW + 60_000;
+        assert!(
+            storage.compare_and_swap(key("c"), None, entry(b"new"), expired).await.unwrap(),
+            "{name}: expired is absent"
+        );
+    }
+}
+
+#[tokio::test]
+async fn namespaces_do_not_meet() {
+    for (name, storage, _folder) in backends().await {
+        storage.put(key("a"), entry(b"ours"), NOW).await.unwrap();
+        let other = Key { namespace: Namespace::new("openid", "other"), name: "a".into() };
+        assert_eq!(storage.get(&other, NOW).await.unwrap(), None, "{name}");
+        assert_eq!(storage.take(other, NOW).await.unwrap(), None, "{name}");
+        assert_eq!(storage.get(&key("a"), NOW).await.unwrap(), Some(b"ours".to_vec()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sweeping_removes_the_expired_only() {
+    for (name, storage, _folder) in backends().await {
+        for number in 0..5 {
+            storage.put(key(&format!("old{number}")), entry(b"x"), NOW).await.unwrap();
+        }
+        storage.put(key("young"), Entry::expiring(b"y".to_vec(), NOW, Duration::from_secs(60)), NOW).await.unwrap();
+        assert_eq!(storage.sweep(NOW + 10_000).await.unwrap(), 5, "{name}");
+        assert_eq!(storage.sweep(NOW + 10_000).await.unwrap(), 0, "{name}");
+        assert!(storage.get(&key("young"), NOW + 10_000).await.unwrap().is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn redb_remembers_across_a_restart_and_a_second_host_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let first = RedbStorage::open(path.clone(), NOW).await.unwrap();
+    first.put(key("kept"), entry(b"1"), NOW).await.unwrap();
+    first.put(key("taken"), entry(b"2"), NOW).await.unwrap();
+    first.take(key("taken"), NOW).await.unwrap();
+    let second = RedbStorage::open(path.clone(), NOW).await;
+    let message = second.err().expect("a second opener is refused").to_string();
+    assert!(message.contains("another process"), "{message}");
+    drop(first);
+    let again = RedbStorage::open(path, NOW).await.unwrap();
+    assert_eq!(again.get(&key("kept"), NOW).await.unwrap(), Some(b"1".to_vec()));
+    assert_eq!(again.get(&key("taken"), NOW).await.unwrap(), None);
+}

@@ -1,0 +1,109 @@
+//! The site for browsers without Defguard's web page: a sign-in page, the redirect to the provider, and the callback. No
+//! script is needed.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{OptionalFromRequestParts, Path, RawQuery, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use url::form_urlencoded;
+
+use super::answer::Answer;
+use super::api::{self, CallbackAddress};
+use super::pages;
+use crate::capability::TraceId;
+use crate::gateway::Gateway;
+
+/// The provider in the callback's path, if it names one.
+pub(super) struct InPath(Option<String>);
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for InPath {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let path = <Path<String> as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await;
+        Ok(Self(path.ok().flatten().map(|Path(id)| id)))
+    }
+}
+
+/// `GET /openid/sign-in`.
+pub(super) async fn sign_in(State(gateway): State<Arc<Gateway>>) -> Response {
+    Html(pages::sign_in(&gateway.config().providers).into_string()).into_response()
+}
+
+/// `GET /openid/start?provider=ID`: begins, and sends the browser to the provider.
+pub(super) async fn start(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    // A browser that only looks ahead would begin logins that nobody finishes.
+    if ["sec-purpose", "purpose"]
+        .iter()
+        .any(|name| headers.get(*name).is_some_and(|value| value.as_bytes().starts_with(b"prefetch")))
+    {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let trace = TraceId::new();
+    let query = query.unwrap_or_default();
+    let provider =
+        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "provider").map(|(_, value)| value);
+    match api::begin(&gateway, &headers, provider.as_deref(), &trace).await {
+        Ok((url, _, mut cookies)) => match HeaderValue::try_from(url) {
+            Ok(location) => {
+                cookies.insert(header::LOCATION, location);
+                (StatusCode::SEE_OTHER, cookies).into_response()
+            }
+            Err(_) => refuse(
+                &Answer::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The sign-in failed inside.", true),
+                HeaderMap::new(),
+                &trace,
+            ),
+        },
+        Err(error) => refuse(&Answer::from(&error), HeaderMap::new(), &trace),
+    }
+}
+
+/// `GET /openid/callback[/{provider}]`: `response_mode=query`.
+pub(super) async fn callback_query(
+    State(gateway): State<Arc<Gateway>>,
+    InPath(provider): InPath,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = query.unwrap_or_default();
+    finish(&gateway, provider, &headers, query.as_bytes()).await
+}
+
+/// `POST /openid/callback[/{provider}]`: `response_mode=form_post`.
+pub(super) async fn callback_form(
+    State(gateway): State<Arc<Gateway>>,
+    InPath(provider): InPath,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    finish(&gateway, provider, &headers, &body).await
+}
+
+async fn finish(gateway: &Gateway, provider: Option<String>, headers: &HeaderMap, form: &[u8]) -> Response {
+    let trace = TraceId::new();
+    // Decoded as far as the bounds may need, no further.
+    let parameters =
+        form_urlencoded::parse(form).take(64).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    let (result, cookies) = api::complete(gateway, headers, CallbackAddress::Path(provider), parameters, &trace).await;
+    match result {
+        Ok(completed) => (cookies, Html(pages::signed_in(&completed).into_string())).into_response(),
+        Err(answer) => refuse(&answer, cookies, &trace),
+    }
+}
+
+/// Any other path below `/openid`.
+pub(super) async fn not_found() -> Response {
+    refuse(&Answer::not_found(), HeaderMap::new(), &TraceId::new())
+}
+
+fn refuse(answer: &Answer, cookies: HeaderMap, trace: &TraceId) -> Response {
+    (answer.status, cookies, Html(pages::refused(answer, trace).into_string())).into_response()
+}

@@ -1,0 +1,161 @@
+//! The browser's half of a transaction: one `__Host-` cookie for each login under way, named after its `state`, so that
+//! two tabs both finish. RFC 6265bis: `Secure`, `Path=/`, no `Domain`, so no other host can set or shadow it.
+
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue};
+
+use crate::config::ProviderId;
+use crate::sandbox::sha256_hex;
+
+/// The first part of each cookie's name.
+const PREFIX: &str = "__Host-openid-";
+/// Logins under way that one browser keeps: an older one gives way. Pages that reload begin one each time.
+const KEPT: usize = 8;
+/// What is read of a request's cookies, in bytes.
+const COOKIE_BYTES: usize = 16 << 10;
+
+/// The binding of one transaction, and which provider it began with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Binding {
+    /// As the first step got it from the component.
+    pub(super) secret: String,
+    /// Where the transaction began.
+    pub(super) provider: ProviderId,
+    issued_unix_s: u64,
+}
+
+fn name(state: &str) -> String {
+    let hash = sha256_hex(state.as_bytes());
+    format!("{PREFIX}{}", hash.get(..16).unwrap_or_default())
+}
+
+/// Every cookie of ours, by name. Of two of one name none counts: only one of them can be ours.
+fn ours(headers: &HeaderMap) -> Vec<(String, Binding)> {
+    let mut found: Vec<(String, Option<Binding>)> = Vec::new();
+    let pairs = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter(|value| value.len() <= COOKIE_BYTES)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| name.starts_with(PREFIX));
+    for (name, value) in pairs {
+        match found.iter_mut().find(|(other, _)| other == name) {
+            Some((_, binding)) => *binding = None,
+            None => found.push((name.to_owned(), decode(value))),
+        }
+    }
+    found.into_iter().filter_map(|(name, binding)| Some((name, binding?))).collect()
+}
+
+fn decode(value: &str) -> Option<Binding> {
+    let mut parts = value.splitn(3, '.');
+    let provider = ProviderId::parse(parts.next()?).ok()?;
+    let issued_unix_s = parts.next()?.parse().ok()?;
+    let secret = parts.next().filter(|secret| (1..=128).contains(&secret.len()))?.to_owned();
+    Some(Binding { secret, provider, issued_unix_s })
+}
+
+/// The binding that belongs to a `state`, if this browser has it.
+pub(super) fn find(headers: &HeaderMap, state: &str) -> Option<Binding> {
+    let wanted = name(state);
+    ours(headers).into_iter().find(|(name, _)| *name == wanted).map(|(_, binding)| binding)
+}
+
+/// Sets the cookie of a new transaction, and lets the oldest go when there are too many.
+pub(super) fn set(
+    answer: &mut HeaderMap,
+    request: &HeaderMap,
+    state: &str,
+    secret: &str,
+    provider: &ProviderId,
+    now_unix_s: u64,
+    expires_at_unix_s: u64,
+) {
+    let life = expires_at_unix_s.saturating_sub(now_unix_s);
+    let value = format!("{}={provider}.{now_unix_s}.{secret}; {}; Max-Age={life}", name(state), ATTRIBUTES);
+    append(answer, &value);
+    let mut present = ours(request);
+    present.sort_by_key(|(_, binding)| binding.issued_unix_s);
+    let surplus = (present.len() + 1).saturating_sub(KEPT);
+    for (name, _) in present.iter().take(surplus) {
+        append(answer, &removal(name));
+    }
+}
+
+/// Deletes the cookie of a finished transaction, with the attributes that it was set with.
+pub(super) fn remove(answer: &mut HeaderMap, state: &str) {
+    append(answer, &removal(&name(state)));
+}
+
+const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
+
+fn removal(name: &str) -> String {
+    format!("{name}=; {ATTRIBUTES}; Max-Age=0")
+}
+
+fn append(answer: &mut HeaderMap, value: &str) {
+    // Names are hexadecimal, values base64url by contract; anything else isn't sent.
+    if let Ok(value) = HeaderValue::try_from(value) {
+        answer.append(SET_COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider() -> ProviderId {
+        ProviderId::parse("entra").unwrap()
+    }
+
+    fn request(cookies: &str) -> HeaderMap {
+        HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(cookies).unwrap())])
+    }
+
+    fn sent(answer: &HeaderMap) -> Vec<&str> {
+        answer.get_all(SET_COOKIE).iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_cookie_comes_back_to_its_own_state_only() {
+        let mut answer = HeaderMap::new();
+        set(&mut answer, &HeaderMap::new(), "state-a", "secret-a", &provider(), 1000, 1600);
+        let cookie = sent(&answer)[0].to_owned();
+        assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"), "{cookie}");
+        assert!(!cookie.contains("state-a"));
+        let back = request(cookie.split(';').next().unwrap());
+        assert_eq!(find(&back, "state-a").unwrap().secret, "secret-a");
+        assert_eq!(find(&back, "state-b"), None);
+    }
+
+    #[test]
+    fn broken_cookies_are_no_cookies() {
+        let name = name("s");
+        for (case, cookies) in [
+            ("no value", format!("{name}=")),
+            ("no dots", format!("{name}=abc")),
+            ("no secret", format!("{name}=entra.1.")),
+            ("provider with a slash", format!("{name}=a/b.1.x")),
+            ("time is no number", format!("{name}=entra.x.y")),
+            ("twice", format!("{name}=entra.1.a; {name}=entra.1.b")),
+            ("too long", format!("{name}=entra.1.{}", "x".repeat(129))),
+            ("other prefix", format!("openid-{}=entra.1.a", &name[PREFIX.len()..])),
+        ] {
+            assert_eq!(find(&request(&cookies), "s"), None, "{case}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_give_way() {
+        let cookies: Vec<_> = (0..10).map(|age| format!("{}=entra.{}.x", name(&age.to_string()), 100 + age)).collect();
+        let mut answer = HeaderMap::new();
+        set(&mut answer, &request(&cookies.join("; ")), "new", "y", &provider(), 200, 800);
+        let removed: Vec<_> = sent(&answer).into_iter().filter(|cookie| cookie.contains("Max-Age=0")).collect();
+        assert_eq!(removed.len(), 3);
+        for age in 0..3 {
+            assert!(removed.iter().any(|cookie| cookie.starts_with(&name(&age.to_string()))), "{age}");
+        }
+    }
+}
