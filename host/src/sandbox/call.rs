@@ -105,9 +105,8 @@ pub(super) async fn run<T>(
 ) -> Result<T, CallError> {
     let limits = runtime.limits();
     // Beyond the pool instantiation fails instead of waiting: so wait here.
-    let _permit = match tokio::time::timeout(limits.queue_wait, gate.acquire()).await {
-        Ok(Ok(permit)) => permit,
-        Ok(Err(_)) | Err(_) => return Err(CallError::Busy(limits.concurrent_calls)),
+    let Ok(Ok(_permit)) = tokio::time::timeout(limits.queue_wait, gate.acquire()).await else {
+        return Err(CallError::Busy(limits.concurrent_calls));
     };
     let mut store = store(runtime, grant);
     let outcome = tokio::time::timeout(limits.call_wall, async {

@@ -206,10 +206,10 @@ impl Writer {
         entry: &Entry,
     ) -> Result<Result<(), StorageError>, StorageError> {
         let path = key.path();
-        if read(entries, &path)?.is_none() {
-            if let Err(error) = self.usage.check(key, &entry.value) {
-                return Ok(Err(error));
-            }
+        if read(entries, &path)?.is_none()
+            && let Err(error) = self.usage.check(key, &entry.value)
+        {
+            return Ok(Err(error));
         }
         self.remove(entries, expiries, &path)?;
         let mut row = entry.expires_at_unix_ms.to_be_bytes().to_vec();

@@ -176,10 +176,10 @@ pub(super) async fn complete(
         .complete(provider, Flow::Enrollment, parameters, secret, trace)
         .await
         .map_err(|error| Answer::from(&error));
-    if let Some(state) = state.filter(|_| had_cookie) {
-        if !result.as_ref().is_err_and(|answer| answer.keeps_transaction) {
-            cookies::remove(&mut answer_headers, &state);
-        }
+    if let Some(state) = state.filter(|_| had_cookie)
+        && !result.as_ref().is_err_and(|answer| answer.keeps_transaction)
+    {
+        cookies::remove(&mut answer_headers, &state);
     }
     (result, answer_headers)
 }

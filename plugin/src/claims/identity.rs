@@ -49,7 +49,9 @@ pub fn lacks_something(provider: &Provider, id_token: &Verified<IdTokenClaims>) 
     let sources = &provider.sources;
     let named = claims.text(&sources.name).is_some()
         || (claims.text(&sources.given_name).is_some() && claims.text(&sources.family_name).is_some());
-    email(provider, claims).is_none() || !named || claims.text(&sources.username).is_none()
+    // A login name in place of an address is good enough only if userinfo has no address either.
+    let addressed = email(provider, claims).is_some_and(|(source, _)| !is_login_name(provider, source));
+    !addressed || !named || claims.text(&sources.username).is_none()
 }
 
 /// Maps the claims.
@@ -63,11 +65,11 @@ pub fn identity(
     check_account(provider, token, trace)?;
     let claims = Claims { id_token: &token.all, userinfo };
     let sources = &provider.sources;
-    let email = email(provider, claims).ok_or_else(|| {
+    let (email_source, email) = email(provider, claims).ok_or_else(|| {
         let looked = sources.email.join(", ");
         Refusal::new(&refusal::EMAIL_MISSING, "claims.email", format!("none of {looked} gives an address"))
     })?;
-    check_email(&email)?;
+    check_email(email)?;
     trace.pass("claims.email", "one address");
     let username = sources
         .username
@@ -86,8 +88,8 @@ pub fn identity(
         tenant_id: token.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()),
         object_id: token.object_id.clone(),
         username,
-        email,
-        email_verified: claims.flag(&sources.email_verified),
+        email: email.to_owned(),
+        email_verified: email_verified(provider, claims, email_source, email),
         given_name: shorten(&given_name),
         family_name: shorten(&family_name),
         display_name: shorten(&display_name),
@@ -113,15 +115,33 @@ fn check_account(provider: &Provider, token: &IdTokenClaims, trace: &mut Trace) 
     Ok(())
 }
 
-/// The first source that gives an address. Entra's `preferred_username` may be anything: it counts if it has the form of
-/// an address and one tenant decides over it.
-fn email(provider: &Provider, claims: Claims<'_>) -> Option<String> {
-    let pinned = matches!(provider.authority, Authority::Tenant(_) | Authority::Domain(_));
+/// Entra's `preferred_username` names an account; it is an address only by the tenant's custom.
+fn is_login_name(provider: &Provider, source: &str) -> bool {
+    provider.is_microsoft() && source == "preferred_username"
+}
+
+/// The first source that gives an address, and that address. A login name counts if it has the form of an address and one
+/// organisation decides over it; of personal accounts nobody does.
+fn email<'a>(provider: &'a Provider, claims: Claims<'a>) -> Option<(&'a str, &'a str)> {
+    let pinned = match &provider.authority {
+        Authority::Tenant(tenant) => !tenant.is_personal(),
+        Authority::Domain(_) => true,
+        Authority::Several(_) | Authority::Issuer => false,
+    };
     provider.sources.email.iter().find_map(|source| {
-        let text = claims.one_text(source)?;
-        let doubtful = provider.is_microsoft() && source == "preferred_username";
-        (!doubtful || (pinned && check_email(&text).is_ok() && !text.contains("#EXT#"))).then_some(text)
+        let text = claims.exact(source)?;
+        let counts =
+            !is_login_name(provider, source) || (pinned && check_email(text).is_ok() && !text.contains("#EXT#"));
+        counts.then_some((source.as_str(), text))
     })
+}
+
+/// What the provider says of the address. `email_verified` (OIDC Core 5.1) and Entra's `xms_edov` speak of the claim `email`
+/// beside them: taken for any other address they would call verified what nobody verified (V1).
+fn email_verified(provider: &Provider, claims: Claims<'_>, source: &str, email: &str) -> Option<bool> {
+    let speaks_of_it = |flag: &&String| source == "email" || !matches!(flag.as_str(), "email_verified" | "xms_edov");
+    let mut flags = provider.sources.email_verified.iter().filter(speaks_of_it);
+    flags.find_map(|flag| claims.flag_beside(source, email, flag))
 }
 
 /// Exactly one `@` with something on both sides, no spaces, a domain of ASCII or IDNA labels (V22).
@@ -148,6 +168,10 @@ fn check_email(email: &str) -> Result<(), Refusal> {
     if local.is_empty() || local.len() > 64 || !labels_good {
         return bad("no local part, or no domain");
     }
+    // RFC 6531 allows other alphabets; what can't be seen (zero width, direction marks) makes two addresses look the same.
+    if local.chars().any(|character| !character.is_ascii() && !character.is_alphanumeric()) {
+        return bad("a character that can't be seen, or isn't a letter");
+    }
     Ok(())
 }
 
@@ -155,8 +179,8 @@ fn check_email(email: &str) -> Result<(), Refusal> {
 fn last_resort(token: &IdTokenClaims) -> String {
     let key = token.object_id.as_deref().unwrap_or(&token.subject);
     let hash = Sha256::digest(format!("{}\n{key}", token.issuer).as_bytes());
-    let suffix: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("user-{suffix}")
+    let [a, b, c, d, ..] = hash.0;
+    format!("user-{:08x}", u32::from_be_bytes([a, b, c, d]))
 }
 
 /// First and last name; what isn't there is taken from the shown name, else from the user name (Defguard #1674).
@@ -196,6 +220,10 @@ mod tests {
             ("ada@contoso.example\r\nBcc: x", false),
             ("<ada@contoso.example>", false),
             ("ada@exa_mple.com", false),
+            ("ad\u{0}a@contoso.example", false),
+            ("ad\u{200b}a@contoso.example", false),
+            ("ada@contoso.exam\u{ad}ple", false),
+            ("zoë@contoso.example", true),
         ] {
             assert_eq!(check_email(email).is_ok(), good, "{email}");
         }

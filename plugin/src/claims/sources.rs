@@ -20,9 +20,17 @@ impl<'a> Claims<'a> {
         self.documents().find_map(|claims| as_text(look_up(claims, source)?))
     }
 
-    /// What the first source that says anything says: yes or no.
-    pub(super) fn flag(self, sources: &[String]) -> Option<bool> {
-        sources.iter().find_map(|source| self.documents().find_map(|claims| as_flag(look_up(claims, source)?)))
+    /// The text of one source to the letter, but for white space around it: for what isn't the same any more once a
+    /// character is left out.
+    pub(super) fn exact(self, source: &str) -> Option<&'a str> {
+        self.documents().find_map(|claims| exact(claims, source))
+    }
+
+    /// What `flag` says where `source` gives `text`: yes or no. A document that has another text there says nothing of it.
+    pub(super) fn flag_beside(self, source: &str, text: &str, flag: &str) -> Option<bool> {
+        self.documents()
+            .filter(|claims| exact(claims, source) == Some(text))
+            .find_map(|claims| as_flag(look_up(claims, flag)?))
     }
 
     fn documents(self) -> impl Iterator<Item = &'a Map<String, Value>> {
@@ -38,14 +46,22 @@ fn look_up<'a>(claims: &'a Map<String, Value>, source: &str) -> Option<&'a Value
     look_up(claims.get(first)?.as_object()?, rest)
 }
 
-/// A text, or the first of a list of texts; control characters don't belong into anything that is shown or stored.
+/// A text, or the first of a list of texts.
+fn raw(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Array(items) => items.first()?.as_str(),
+        _ => None,
+    }
+}
+
+fn exact<'a>(claims: &'a Map<String, Value>, source: &str) -> Option<&'a str> {
+    raw(look_up(claims, source)?).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// Control characters don't belong into anything that is shown or stored.
 fn as_text(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text,
-        Value::Array(items) => items.first()?.as_str()?,
-        _ => return None,
-    };
-    let cleaned: String = text.chars().filter(|character| !character.is_control()).collect();
+    let cleaned: String = raw(value)?.chars().filter(|character| !character.is_control()).collect();
     let trimmed = cleaned.trim();
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }

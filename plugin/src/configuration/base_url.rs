@@ -140,13 +140,12 @@ fn authority(reader: &mut Reader, path: &str, tenant: Option<&str>) -> Option<Au
             }
             Some(Authority::Several(allowed))
         }
-        "consumers" => TenantId::parse(MSA_TENANT).map(Authority::Tenant),
         other => {
             if reader.has("allowed_tenants") {
                 reader.error("allowed_tenants", "base_url names one tenant already", "leave one of the two out");
                 return None;
             }
-            match TenantId::parse(other) {
+            match TenantId::parse(if other == "consumers" { MSA_TENANT } else { other }) {
                 Some(tenant) => Some(Authority::Tenant(tenant)),
                 None if is_domain(other) => Some(Authority::Domain(other.to_owned())),
                 None => {

@@ -61,7 +61,7 @@ fn read(json: &str) -> (Option<Provider>, Vec<Problem>) {
         return (None, vec![problem("", &format!("{} bytes, at most {MAX_BYTES} are read", json.len()), "")]);
     }
     match crate::jose::parse_unique_object(json.as_bytes()) {
-        Ok(object) => provider::read(object, json),
+        Ok(object) => provider::read(object),
         Err(error) => (None, vec![problem("", &format!("the configuration is {error}"), "")]),
     }
 }

@@ -103,7 +103,8 @@ pub struct Provider {
     pub sources: ClaimSources,
     /// Whether plain HTTP to loopback addresses is allowed.
     pub loopback: bool,
-    /// Of the whole configuration: a transaction that began under another one isn't finished.
+    /// Of what makes it another provider or another client: a transaction that began under another one isn't finished,
+    /// and documents of another one aren't met in the cache. A new label on the button changes nothing.
     pub fingerprint: String,
 }
 
@@ -127,14 +128,16 @@ const CLOUDS: [(&str, &str, &str); 4] = [
     ("china", "login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
 ];
 
-pub(super) fn read(object: Map<String, Value>, json: &str) -> (Option<Provider>, Vec<Problem>) {
+pub(super) fn read(object: Map<String, Value>) -> (Option<Provider>, Vec<Problem>) {
     let mut reader = Reader::new(object);
-    let provider = read_all(&mut reader, json);
+    let provider = read_all(&mut reader);
     (provider, reader.problems)
 }
 
-fn read_all(reader: &mut Reader, json: &str) -> Option<Provider> {
+fn read_all(reader: &mut Reader) -> Option<Provider> {
     let id = reader.required("id", "");
+    // The host shows it; here only its type is looked at.
+    reader.text("display_name");
     let kind = kind(reader);
     let loopback = reader.flag("development_loopback");
     let client_id = reader.required("client_id", "the Application (client) ID on the application's Overview page");
@@ -156,13 +159,14 @@ fn read_all(reader: &mut Reader, json: &str) -> Option<Provider> {
     let username_handling = reader.choice("username_handling", &UsernameHandling::NAMES);
     let app_id_in_discovery = reader.flag("app_id_in_discovery");
     let sources = sources(reader, kind_or_oidc);
-    let base = base?;
+    let (base, kind, client_id) = (base?, kind?, client_id?);
+    let fingerprint = fingerprint(kind, &base.url, &client_id, app_id_in_discovery);
     Some(Provider {
         id: id?,
-        kind: kind?,
+        kind,
         base_url: base.url,
         authority: base.authority,
-        client_id: client_id?,
+        client_id,
         algorithms: algorithms?,
         scopes: scopes?,
         prompt: hints.0,
@@ -175,8 +179,14 @@ fn read_all(reader: &mut Reader, json: &str) -> Option<Provider> {
         username_handling: username_handling.unwrap_or(UsernameHandling::RemoveForbidden),
         sources,
         loopback,
-        fingerprint: URL_SAFE_NO_PAD.encode(Sha256::digest(json.as_bytes())),
+        fingerprint,
     })
+}
+
+fn fingerprint(kind: ProviderKind, base_url: &str, client_id: &str, app_id_in_discovery: bool) -> String {
+    // Neither a URL nor a client_id has a line break: it separates.
+    let text = format!("{kind:?}\n{base_url}\n{client_id}\n{app_id_in_discovery}");
+    URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes()))
 }
 
 fn kind(reader: &mut Reader) -> Option<ProviderKind> {
@@ -196,7 +206,7 @@ fn check_parameter(reader: &mut Reader, path: &str, text: &str) {
 /// The cloud fixes login host and Graph together: tokens of one aren't good in another.
 fn cloud(reader: &mut Reader, kind: ProviderKind, base_url: Option<&str>, loopback: bool) -> Option<String> {
     if kind == ProviderKind::Oidc {
-        for key in ["cloud", "login_url", "graph_url", "domain_hint", "app_id_in_discovery"] {
+        for key in ["allowed_tenants", "cloud", "login_url", "graph_url", "domain_hint", "app_id_in_discovery"] {
             if reader.has(key) {
                 reader.error(key, "it is for kind = \"microsoft\" only", "leave it out");
             }
@@ -239,10 +249,10 @@ fn custom_cloud(reader: &mut Reader, base_url: Option<&str>, loopback: bool) -> 
     };
     let login = reader.required("login_url", "the emulator's login address");
     let graph = reader.required("graph_url", "the emulator's Graph address");
-    if let Some(login) = &login {
-        if origin(login).is_none() || origin(login) != base_url.and_then(origin) {
-            reader.error("login_url", format!("{login:?} isn't the origin of base_url"), "");
-        }
+    if let Some(login) = &login
+        && (origin(login).is_none() || origin(login) != base_url.and_then(origin))
+    {
+        reader.error("login_url", format!("{login:?} isn't the origin of base_url"), "");
     }
     let graph = graph?;
     let found = origin(&graph);
@@ -261,7 +271,7 @@ fn algorithms(reader: &mut Reader, kind: ProviderKind) -> Option<Vec<SigningAlgo
     for name in reader.list(path)? {
         match name.parse::<SigningAlgorithm>() {
             Ok(algorithm) if kind == ProviderKind::Oidc || algorithm == SigningAlgorithm::Rs256 => {
-                algorithms.push(algorithm)
+                algorithms.push(algorithm);
             }
             Ok(_) => reader.error(path, format!("{name:?}: Entra signs with RS256 only"), "[\"RS256\"]"),
             Err(()) => {
@@ -333,6 +343,9 @@ fn sources(reader: &mut Reader, kind: ProviderKind) -> ClaimSources {
         let sources = reader.list(&path).unwrap_or_default();
         if sources.len() > 16 || sources.iter().any(|source| source.len() > 256) {
             reader.error(&path, "more than 16 sources, or one longer than 256 bytes", "");
+        }
+        if name == "email" && sources.is_empty() {
+            reader.error(&path, "the list is empty: without an address nobody gets in", "[\"email\"]");
         }
         if let Some(source) = sources.iter().find(|source| source.contains(':') && source.starts_with("graph")) {
             reader.error(&path, format!("{source:?}: this version doesn't read the directory yet"), "name claims only");

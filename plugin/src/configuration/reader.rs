@@ -38,7 +38,7 @@ impl Reader {
         for (key, value) in &self.object {
             match value {
                 Value::Object(inner) if key == "claims" => {
-                    paths.extend(inner.keys().map(|inner| format!("{key}.{inner}")))
+                    paths.extend(inner.keys().map(|inner| format!("{key}.{inner}")));
                 }
                 _ => paths.push(key.clone()),
             }

@@ -107,7 +107,8 @@ fn run(world: World<'_>, request: &BeginRequest, trace: &mut Trace) -> Result<(S
 pub(super) fn usable(json: &str) -> Result<Provider, Refusal> {
     configuration::parse(json).map_err(|problem| {
         let detail = format!("{}: {}", problem.path, problem.message);
-        Refusal::new(&refusal::CONFIGURATION_INVALID, "configuration", detail).with_hint(problem.hint)
+        let refusal = Refusal::new(&refusal::CONFIGURATION_INVALID, "configuration", detail);
+        if problem.hint.is_empty() { refusal } else { refusal.with_hint(problem.hint) }
     })
 }
 

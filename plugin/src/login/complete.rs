@@ -131,12 +131,7 @@ fn verify(
 }
 
 fn rejected(error: &IdTokenError) -> Refusal {
-    let rule = match error {
-        IdTokenError::Tenant { .. } => &refusal::TENANT_NOT_ALLOWED,
-        _ => &refusal::TOKEN_REJECTED,
-    };
-    let hint = format!("{} ({})", rule.hint, error.code());
-    Refusal::new(rule, error.check(), error.to_string()).with_hint(hint)
+    Refusal::new(error.rule(), error.check(), error.to_string())
 }
 
 fn more_claims(

@@ -197,10 +197,74 @@ rules! {
     CREDENTIAL_UNUSABLE = "credential_unusable", Misconfigured, 500, retry false,
         "The sign-in isn't set up correctly. Please tell your administrator.",
         "The configured credential doesn't fit what the provider takes (token_endpoint_auth_methods_supported).";
-    /// The ID token failed a check.
-    TOKEN_REJECTED = "id_token_rejected", TokenRejected, 403, retry true,
+    /// Longer than 16 KiB.
+    ID_TOKEN_TOO_LARGE = "id_token_too_large", TokenRejected, 403, retry true,
         "Your sign-in couldn't be verified. Please start again.",
-        "The ID token failed the named check.";
+        "The ID token has more than 16 KiB: reduce its claims (groups assigned to the application only).";
+    /// Not a signed token in compact form.
+    ID_TOKEN_MALFORMED = "id_token_malformed", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The ID token isn't a signed JWT: an encrypted token, or something between us and the provider.";
+    /// A header that brings its own key or rules.
+    ID_TOKEN_HEADER = "id_token_header_refused", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The ID token's header has a member that no provider needs (crit, jwk, jku, x5u, x5c, zip, b64, typ): somebody may be attacking.";
+    /// An algorithm that isn't configured.
+    ID_TOKEN_ALGORITHM = "id_token_algorithm_refused", TokenRejected, 403, retry false,
+        "Your sign-in couldn't be verified. Please tell your administrator.",
+        "The ID token is signed with an algorithm that id_token_algorithms doesn't list: see both in the check.";
+    /// No key of that name.
+    ID_TOKEN_KEY_UNKNOWN = "id_token_key_unknown", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The key set has no key with the token's kid: a key change, or a forged token. The set is fetched again at most every 5 minutes.";
+    /// A key for something else.
+    ID_TOKEN_KEY_UNFIT = "id_token_key_unfit", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The key with the token's kid is for another algorithm: compare id_token_algorithms with the provider's keys.";
+    /// Several keys could be meant.
+    ID_TOKEN_KEY_AMBIGUOUS = "id_token_key_ambiguous", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "Several different keys could be meant: the provider must give each key its own kid.";
+    /// Not signed by the provider.
+    ID_TOKEN_SIGNATURE = "id_token_signature_invalid", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The ID token isn't signed by the provider's key: somebody may be attacking.";
+    /// Another issuer.
+    ID_TOKEN_ISSUER = "id_token_issuer_mismatch", TokenRejected, 403, retry false,
+        "Your sign-in couldn't be verified. Please tell your administrator.",
+        "The ID token's iss isn't the discovery document's issuer: see both in the check.";
+    /// A key of another issuer.
+    ID_TOKEN_KEY_ISSUER = "id_token_key_issuer_mismatch", TokenRejected, 403, retry false,
+        "Your sign-in couldn't be verified. Please tell your administrator.",
+        "The signing key is published for another issuer than the token's: see both in the check.";
+    /// For another client.
+    ID_TOKEN_AUDIENCE = "id_token_audience_mismatch", TokenRejected, 403, retry false,
+        "Your sign-in couldn't be verified. Please tell your administrator.",
+        "The ID token is for another client_id: see both in the check.";
+    /// Past its time.
+    ID_TOKEN_EXPIRED = "id_token_expired", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The ID token had expired when it came: compare this machine's clock with the provider's.";
+    /// Before its time.
+    ID_TOKEN_NOT_YET_VALID = "id_token_not_yet_valid", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The ID token isn't valid yet: this machine's clock is more than 5 minutes behind the provider's.";
+    /// A claim is missing or of the wrong type.
+    ID_TOKEN_CLAIM = "id_token_claim_invalid", TokenRejected, 403, retry false,
+        "Your sign-in couldn't be verified. Please tell your administrator.",
+        "A claim that OpenID Connect demands is missing or of another type: see the check.";
+    /// Of another login.
+    ID_TOKEN_NONCE = "id_token_nonce_mismatch", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The ID token's nonce is another login's: a replayed or injected code.";
+    /// Not with this access token.
+    ID_TOKEN_AT_HASH = "id_token_at_hash_mismatch", TokenRejected, 403, retry true,
+        "Your sign-in couldn't be verified. Please start again.",
+        "The ID token's at_hash isn't the access token's: one of the two was exchanged.";
+    /// Of Entra's old endpoint.
+    ID_TOKEN_VERSION = "id_token_version_refused", TokenRejected, 403, retry false,
+        "Your sign-in couldn't be verified. Please tell your administrator.",
+        "The ID token is of Entra's v1 endpoint: base_url must end with /v2.0.";
     /// The ID token is for another tenant.
     TENANT_NOT_ALLOWED = "tenant_not_allowed", AccountRejected, 403, retry false,
         "Your account's organisation isn't allowed to enroll here.",

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::capability::{Claimed, HttpError, Level, Method, Request, Response, World};
+use crate::entra::aadsts;
 use crate::login::refusal::{self, Refusal, Rule};
 
 /// After that a document is fetched anew, by one login; the others go on with the old one. Seconds.
@@ -170,8 +171,17 @@ pub(super) fn unexpected(check: &'static str, url: &str, response: &Response) ->
         }
         _ => format!("status {status}"),
     };
-    let said = said_by_provider(&response.body);
-    Refusal::new(rule, check, format!("{place} answered {what}")).with_provider_said(said)
+    hinted(Refusal::new(rule, check, format!("{place} answered {what}")), said_by_provider(&response.body))
+}
+
+/// With the provider's words, and the hint for Entra's number in them (a wrong tenant is one of discovery already).
+pub(super) fn hinted(refusal: Refusal, said: Vec<(String, String)>) -> Refusal {
+    let number = said.iter().find(|(name, _)| name == "error_description").and_then(|(_, text)| aadsts::number(text));
+    let refusal = refusal.with_provider_said(said);
+    match number.and_then(aadsts::hint) {
+        Some(hint) => refusal.with_hint(hint),
+        None => refusal,
+    }
 }
 
 /// `error` and its description from an error body, cleaned; nothing if there is none.

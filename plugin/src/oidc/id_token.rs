@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq as _;
 use super::key_set::{self, KeySelectionError};
 use crate::entra::TenantId;
 use crate::jose::{JwkSet, SigningAlgorithm, check_signature, parse_unique_object};
+use crate::login::refusal::{self, Rule};
 use crate::login::trace::Trace;
 
 /// The largest token that is looked at, in bytes; Entra's largest, with 200 groups, have about 10 KiB.
@@ -186,28 +187,33 @@ pub enum IdTokenError {
 }
 
 impl IdTokenError {
+    /// The refusal that it becomes.
+    pub fn rule(&self) -> &'static Rule {
+        match self {
+            Self::TooLarge(_) => &refusal::ID_TOKEN_TOO_LARGE,
+            Self::Malformed(_) => &refusal::ID_TOKEN_MALFORMED,
+            Self::ForbiddenHeader(_) => &refusal::ID_TOKEN_HEADER,
+            Self::Algorithm { .. } => &refusal::ID_TOKEN_ALGORITHM,
+            Self::Key(KeySelectionError::UnknownKid { .. }) => &refusal::ID_TOKEN_KEY_UNKNOWN,
+            Self::Key(KeySelectionError::WrongKind(_)) => &refusal::ID_TOKEN_KEY_UNFIT,
+            Self::Key(KeySelectionError::Ambiguous(_)) => &refusal::ID_TOKEN_KEY_AMBIGUOUS,
+            Self::Signature => &refusal::ID_TOKEN_SIGNATURE,
+            Self::Issuer { .. } => &refusal::ID_TOKEN_ISSUER,
+            Self::KeyIssuer { .. } => &refusal::ID_TOKEN_KEY_ISSUER,
+            Self::Audience { .. } => &refusal::ID_TOKEN_AUDIENCE,
+            Self::Expired { .. } => &refusal::ID_TOKEN_EXPIRED,
+            Self::NotYetValid { .. } => &refusal::ID_TOKEN_NOT_YET_VALID,
+            Self::Claim { .. } => &refusal::ID_TOKEN_CLAIM,
+            Self::Nonce => &refusal::ID_TOKEN_NONCE,
+            Self::AccessTokenHash => &refusal::ID_TOKEN_AT_HASH,
+            Self::Tenant { .. } => &refusal::TENANT_NOT_ALLOWED,
+            Self::Version(_) => &refusal::ID_TOKEN_VERSION,
+        }
+    }
+
     /// Stable, for programs.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::TooLarge(_) => "id_token_too_large",
-            Self::Malformed(_) => "id_token_malformed",
-            Self::ForbiddenHeader(_) => "id_token_header_refused",
-            Self::Algorithm { .. } => "id_token_algorithm_refused",
-            Self::Key(KeySelectionError::UnknownKid { .. }) => "id_token_key_unknown",
-            Self::Key(KeySelectionError::WrongKind(_)) => "id_token_key_unfit",
-            Self::Key(KeySelectionError::Ambiguous(_)) => "id_token_key_ambiguous",
-            Self::Signature => "id_token_signature_invalid",
-            Self::Issuer { .. } => "id_token_issuer_mismatch",
-            Self::KeyIssuer { .. } => "id_token_key_issuer_mismatch",
-            Self::Audience { .. } => "id_token_audience_mismatch",
-            Self::Expired { .. } => "id_token_expired",
-            Self::NotYetValid { .. } => "id_token_not_yet_valid",
-            Self::Claim { .. } => "id_token_claim_invalid",
-            Self::Nonce => "id_token_nonce_mismatch",
-            Self::AccessTokenHash => "id_token_at_hash_mismatch",
-            Self::Tenant { .. } => "tenant_not_allowed",
-            Self::Version(_) => "id_token_version_refused",
-        }
+        self.rule().code
     }
 
     /// The check that failed, as the trace names it.
@@ -386,10 +392,10 @@ fn check_entra(
         return Err(IdTokenError::Tenant { found: tenant.as_str().to_owned(), expected });
     }
     trace.pass("id_token.tenant", tenant.as_str());
-    if let Some(oid) = claims.optional_text("oid")? {
-        if TenantId::parse(oid).is_none() {
-            return Err(IdTokenError::Claim { claim: "oid", problem: "not an object's identifier (a GUID)" });
-        }
+    if let Some(oid) = claims.optional_text("oid")?
+        && TenantId::parse(oid).is_none()
+    {
+        return Err(IdTokenError::Claim { claim: "oid", problem: "not an object's identifier (a GUID)" });
     }
     Ok(Some(tenant))
 }

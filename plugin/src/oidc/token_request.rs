@@ -5,10 +5,9 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::discovery::Metadata;
-use super::fetch::{said_by_provider, unexpected, unreachable};
+use super::fetch::{hinted, said_by_provider, unexpected, unreachable};
 use crate::capability::{ClientAuthentication, CredentialFailure, Method, Request, Response, World};
 use crate::configuration::Provider;
-use crate::entra::aadsts;
 use crate::login::refusal::{self, Refusal};
 use crate::login::trace::Trace;
 
@@ -58,7 +57,7 @@ pub fn redeem(
         CredentialFailure::Http(error) => unreachable(CHECK, &error),
         other => Refusal::new(&refusal::CREDENTIAL_UNUSABLE, CHECK, other.to_string()),
     })?;
-    let tokens = read(metadata, response)?;
+    let tokens = read(metadata, &response)?;
     trace.pass(CHECK, format!("redeemed with {}", method.as_str()));
     Ok(tokens)
 }
@@ -87,24 +86,26 @@ fn authentication(world: World<'_>, provider: &Provider, metadata: &Metadata) ->
     })
 }
 
-fn read(metadata: &Metadata, response: Response) -> Result<Tokens, Refusal> {
+fn read(metadata: &Metadata, response: &Response) -> Result<Tokens, Refusal> {
     let bad =
         |detail: &str| Refusal::new(&refusal::PROVIDER_ANSWER, CHECK, format!("the token endpoint's answer {detail}"));
     let object = crate::jose::parse_unique_object(&response.body).ok().filter(|_| response.is_json());
     if let Some(error) = object.as_ref().and_then(|object| object.get("error")).and_then(Value::as_str) {
-        return Err(refused(error, &response));
+        return Err(refused(error, response));
     }
     let Some(object) = object.filter(|_| response.status == 200) else {
-        let mut refusal = unexpected(CHECK, &metadata.token_endpoint, &response);
+        let mut refusal = unexpected(CHECK, &metadata.token_endpoint, response);
         if response.status == 200 && response.is_json() {
             refusal.check.1 = "the token endpoint's answer isn't a JSON object".into();
         }
         return Err(refusal);
     };
     let text = |name: &str| text_of(&object, name);
-    // RFC 6749 section 7.1; case doesn't count.
-    if let Some(token_type) = text("token_type").filter(|token_type| !token_type.eq_ignore_ascii_case("Bearer")) {
-        return Err(bad(&format!("has token_type {:?}", token_type.chars().take(32).collect::<String>())));
+    // OIDC Core 3.1.3.3: it must be there and say Bearer; case doesn't count (RFC 6749 section 5.1).
+    let token_type = text("token_type").unwrap_or_default();
+    if !token_type.eq_ignore_ascii_case("Bearer") {
+        let found = token_type.chars().take(32).collect::<String>();
+        return Err(bad(&format!("has token_type {found:?}, expected \"Bearer\"")));
     }
     Ok(Tokens {
         id_token: text("id_token").ok_or_else(|| bad("has no id_token: is the scope openid registered?"))?,
@@ -131,12 +132,6 @@ fn refused(error: &str, response: &Response) -> Refusal {
         _ if response.status >= 500 => &refusal::PROVIDER_ERROR,
         _ => &refusal::DENIED_OTHER,
     };
-    let said = said_by_provider(&response.body);
-    let number = said.iter().find(|(name, _)| name == "error_description").and_then(|(_, text)| aadsts::number(text));
     let detail = format!("the token endpoint answered {:?}", error.chars().take(64).collect::<String>());
-    let refusal = Refusal::new(rule, CHECK, detail).with_provider_said(said);
-    match number.and_then(aadsts::hint) {
-        Some(hint) => refusal.with_hint(hint),
-        None => refusal,
-    }
+    hinted(Refusal::new(rule, CHECK, detail), said_by_provider(&response.body))
 }
