@@ -133,3 +133,86 @@ async fn send_authenticated(state: &mut CallState, request: Request, method: Met
     }
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::AllowedOrigins;
+    use crate::sandbox::Limits;
+    use crate::sandbox::bindings::defguard::openid::http::Method as HttpMethod;
+
+    const SECRET: &str = "a+b/c%d&e=f:g é";
+
+    fn credential() -> ClientCredential {
+        ClientCredential { client_id: "client:1".into(), client_secret: Secret::new(SECRET) }
+    }
+
+    fn prepared(body: &str, content_type: &str) -> Prepared {
+        let mut origins = AllowedOrigins::new(false);
+        origins.add(&url::Url::parse("https://a.example").unwrap()).unwrap();
+        let request = Request {
+            method: HttpMethod::Post,
+            url: "https://a.example/token".into(),
+            headers: vec![("content-type".into(), content_type.into())],
+            body: Some(body.into()),
+            timeout_ms: 1,
+            max_response_bytes: 1,
+        };
+        prepare(request, &origins, &Limits::default()).unwrap()
+    }
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    #[test]
+    fn in_the_form() {
+        let mut prepared = prepared("grant_type=authorization_code&code=x%26y", FORM);
+        credential().authenticate(&mut prepared, Method::ClientSecretPost).unwrap();
+        let body = String::from_utf8(prepared.body.unwrap()).unwrap();
+        let pairs: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        assert_eq!(pairs[1], ("code".into(), "x&y".into()));
+        assert_eq!(pairs[2..], [("client_id".into(), "client:1".into()), ("client_secret".into(), SECRET.into())]);
+        assert!(!prepared.headers.contains_key(AUTHORIZATION));
+    }
+
+    #[test]
+    fn in_the_header_encoded_twice() {
+        let mut prepared = prepared("grant_type=authorization_code&client_id=client%3A1", FORM);
+        credential().authenticate(&mut prepared, Method::ClientSecretBasic).unwrap();
+        let header = prepared.headers.get(AUTHORIZATION).unwrap();
+        assert!(header.is_sensitive());
+        let pair = STANDARD.decode(header.to_str().unwrap().strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(pair, b"client%3A1:a%2Bb%2Fc%25d%26e%3Df%3Ag+%C3%A9");
+        assert_eq!(prepared.body.unwrap(), b"grant_type=authorization_code");
+    }
+
+    #[test]
+    fn requests_that_carry_no_credential() {
+        for (body, content_type) in [
+            ("a=b", "application/json"),
+            ("a=b", ""),
+            ("client_secret=x", FORM),
+            ("client_assertion=x", FORM),
+            ("client_id=another", FORM),
+        ] {
+            let outcome = credential().authenticate(&mut prepared(body, content_type), Method::ClientSecretPost);
+            assert!(matches!(outcome, Err(Failure::InvalidRequest(_))), "{body} {content_type}: {outcome:?}");
+        }
+        let outcome = credential().authenticate(&mut prepared("a=b", FORM), Method::PrivateKeyJwt);
+        assert_eq!(outcome, Err(Failure::MethodUnavailable));
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_secret_is_seen() {
+        let answer = |body: &str, header: &str| Response {
+            status: 400,
+            headers: vec![("x".into(), header.into())],
+            body: body.into(),
+        };
+        let credential = credential();
+        let basic = STANDARD.encode(basic_pair("client:1", SECRET));
+        assert!(credential.is_repeated_in(&answer(&format!("bad secret {SECRET}"), "")));
+        assert!(credential.is_repeated_in(&answer("client_secret=a%2Bb%2Fc%25d%26e%3Df%3Ag+%C3%A9&x", "")));
+        assert!(credential.is_repeated_in(&answer("", &basic)));
+        assert!(!credential.is_repeated_in(&answer("bad secret", "a+b/c")));
+    }
+}

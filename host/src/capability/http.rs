@@ -241,11 +241,7 @@ fn classify(url: &Url, error: &reqwest::Error) -> Error {
                 ResolveError::Failed(..) => Error::Dns(resolve.to_string()),
             };
         }
-        // tokio-rustls wraps its error in an io::Error, whose `source` skips a level.
-        let tls = cause.downcast_ref::<rustls::Error>().map(ToString::to_string).or_else(|| {
-            let inner = cause.downcast_ref::<std::io::Error>()?.get_ref()?;
-            inner.downcast_ref::<rustls::Error>().map(ToString::to_string)
-        });
+        let tls = tls_error(cause);
         if let Some(tls) = tls {
             return Error::Tls(format!("{origin}: {tls}"));
         }
@@ -253,6 +249,14 @@ fn classify(url: &Url, error: &reqwest::Error) -> Error {
     }
     let text = format!("{origin}: {}", chain(error));
     if error.is_connect() { Error::Connect(text) } else { Error::Protocol(text) }
+}
+
+/// The TLS library's error, which io::Error wraps, several times over, where `source` doesn't reach.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    match error.downcast_ref::<rustls::Error>() {
+        Some(tls) => Some(tls),
+        None => tls_error(error.downcast_ref::<std::io::Error>()?.get_ref()?),
+    }
 }
 
 /// An error and its causes, without reqwest's URL.
@@ -328,5 +332,132 @@ impl http::Host for CallState {
             note_denial(self, result);
         }
         Ok(results)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn allowed(urls: &[&str]) -> AllowedOrigins {
+        let mut origins = AllowedOrigins::new(true);
+        for url in urls {
+            origins.add(&Url::parse(url).unwrap()).unwrap();
+        }
+        origins
+    }
+
+    fn request(url: &str) -> Request {
+        Request {
+            method: Method::Get,
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+            timeout_ms: 2000,
+            max_response_bytes: 1000,
+        }
+    }
+
+    async fn send(loopback_allowed: bool, url: &str) -> Result<Response, Error> {
+        let limits = Limits::default();
+        let prepared = prepare(request(url), &allowed(&[url]), &limits)?;
+        Outgoing::new(loopback_allowed).unwrap().send(prepared, &limits).await
+    }
+
+    /// A server that gives the same bytes to everybody.
+    async fn serve(answer: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut request = [0; 2048];
+                // Whatever was asked.
+                let _ = socket.read(&mut request).await;
+                let _ = socket.write_all(answer).await;
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[tokio::test]
+    async fn addresses_of_our_own_network_are_denied_by_number_and_by_name() {
+        for url in [
+            "https://127.0.0.1:1/",
+            "https://[::1]:1/",
+            "https://localhost:1/",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://10.0.0.1/",
+            "https://[::ffff:192.168.1.1]/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+        ] {
+            assert!(matches!(send(false, url).await, Err(Error::Denied(_))), "{url}: {:?}", send(false, url).await);
+        }
+        assert!(matches!(send(true, "https://169.254.169.254/").await, Err(Error::Denied(_))));
+    }
+
+    #[tokio::test]
+    async fn failures_have_names() {
+        let plain = serve(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        let tls = plain.replace("http://", "https://");
+        assert!(matches!(send(true, &tls).await, Err(Error::Tls(_))), "{:?}", send(true, &tls).await);
+        assert!(matches!(send(true, "http://127.0.0.1:1/").await, Err(Error::Connect(_))));
+        assert!(matches!(send(true, "https://no-such-name.invalid/").await, Err(Error::Dns(_))));
+        let rubbish = serve(b"rubbish\r\n\r\n").await;
+        assert!(matches!(send(true, &rubbish).await, Err(Error::Protocol(_))), "{:?}", send(true, &rubbish).await);
+        let short = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await;
+        assert!(matches!(send(true, &short).await, Err(Error::Protocol(_))));
+        let announced = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n").await;
+        assert_eq!(send(true, &announced).await, Err(Error::TooLarge(1000)));
+        let silent = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let started = std::time::Instant::now();
+            assert_eq!(send(true, &url).await, Err(Error::Timeout));
+            started.elapsed()
+        };
+        assert!(silent < Duration::from_secs(10), "{silent:?}");
+    }
+
+    #[tokio::test]
+    async fn redirects_come_back_and_cookies_stay_away() {
+        let url = serve(
+            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n",
+        )
+        .await;
+        let response = send(true, &url).await.unwrap();
+        assert_eq!(response.status, 302);
+        assert!(response.headers.iter().all(|(name, _)| name != "set-cookie"), "{:?}", response.headers);
+    }
+
+    #[test]
+    fn what_a_request_may_not_have() {
+        let limits = Limits::default();
+        let origins = allowed(&["https://a.example"]);
+        let bad = |change: &dyn Fn(&mut Request)| {
+            let mut request = request("https://a.example/");
+            change(&mut request);
+            prepare(request, &origins, &limits).err()
+        };
+        assert_eq!(bad(&|_| {}), None);
+        for header in
+            ["Cookie", "Origin", "HOST", "Content-Length", "X-Forwarded-For", "Proxy-Authorization", "a b", ""]
+        {
+            let error = bad(&|request| request.headers = vec![(header.into(), "x".into())]);
+            assert!(matches!(error, Some(Error::InvalidRequest(_))), "{header}: {error:?}");
+        }
+        for value in ["a\r\nb: c", "a\nb", "\u{e9}", "\0"] {
+            let error = bad(&|request| request.headers = vec![("accept".into(), value.into())]);
+            assert!(matches!(error, Some(Error::InvalidRequest(_))), "{value:?}: {error:?}");
+        }
+        assert!(matches!(bad(&|request| request.url = "https://b.example/".into()), Some(Error::Denied(_))));
+        assert!(matches!(
+            bad(&|request| request.url = format!("https://a.example/{}", "x".repeat(9000))),
+            Some(Error::InvalidRequest(_))
+        ));
+        assert!(matches!(bad(&|request| request.body = Some(vec![0; 65 << 10])), Some(Error::InvalidRequest(_))));
     }
 }
