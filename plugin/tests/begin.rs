@@ -67,48 +67,21 @@ fn every_login_has_secrets_of_its_own() {
     }
 }
 
+/// Name, configuration, hint of the call, parameter, expected.
+type ParameterRow<'a> = (&'a str, Value, Option<&'a str>, &'a str, Option<&'a str>);
+
 #[test]
 fn optional_parameters_are_sent_as_configured() {
-    // Name, configuration, hint of the call, parameter, expected.
-    let table: [(&str, Value, Option<&str>, &str, Option<&str>); 10] = [
+    #[rustfmt::skip]
+    let table: [ParameterRow<'_>; 10] = [
         ("no prompt", json!({}), None, "prompt", None),
         ("a prompt", json!({ "prompt": "select_account" }), None, "prompt", Some("select_account")),
         ("a domain hint", json!({ "domain_hint": "contoso.example" }), None, "domain_hint", Some("contoso.example")),
-        (
-            "a configured hint",
-            json!({ "login_hint": "ada@contoso.example" }),
-            None,
-            "login_hint",
-            Some("ada@contoso.example"),
-        ),
-        (
-            "the call's hint goes first",
-            json!({ "login_hint": "x@contoso.example" }),
-            Some("ada@contoso.example"),
-            "login_hint",
-            Some("ada@contoso.example"),
-        ),
-        (
-            "no hint beside select_account",
-            json!({ "prompt": "select_account" }),
-            Some("ada@contoso.example"),
-            "login_hint",
-            None,
-        ),
-        (
-            "no configured hint beside it",
-            json!({ "prompt": "select_account", "login_hint": "a@b.example" }),
-            None,
-            "login_hint",
-            None,
-        ),
-        (
-            "other scopes",
-            json!({ "scopes": ["openid", "https://graph.microsoft.com/User.Read"] }),
-            None,
-            "scope",
-            Some("openid https://graph.microsoft.com/User.Read"),
-        ),
+        ("a configured hint", json!({ "login_hint": "ada@contoso.example" }), None, "login_hint", Some("ada@contoso.example")),
+        ("the call's hint goes first", json!({ "login_hint": "x@contoso.example" }), Some("ada@contoso.example"), "login_hint", Some("ada@contoso.example")),
+        ("no hint beside select_account", json!({ "prompt": "select_account" }), Some("ada@contoso.example"), "login_hint", None),
+        ("no configured hint beside it", json!({ "prompt": "select_account", "login_hint": "a@b.example" }), None, "login_hint", None),
+        ("other scopes", json!({ "scopes": ["openid", "https://graph.microsoft.com/User.Read"] }), None, "scope", Some("openid https://graph.microsoft.com/User.Read")),
         ("a hint that tries to add parameters", json!({}), Some("a&prompt=none"), "login_hint", Some("a&prompt=none")),
         ("no response_mode", json!({}), None, "response_mode", None),
     ];
@@ -158,6 +131,7 @@ fn app_id_in_discovery_is_a_switch() {
 fn what_entra_may_answer_to_discovery() {
     let good = || entra_document(TENANT);
     let issuer = |issuer: &str| with(good(), &json!({ "issuer": issuer }));
+    #[rustfmt::skip]
     let table: Vec<(&str, Value, &str, &str)> = vec![
         ("as it should be", good(), "ok", ""),
         ("unknown members", with(good(), &json!({ "x": { "y": [1] } })), "ok", ""),
@@ -170,42 +144,12 @@ fn what_entra_may_answer_to_discovery() {
         ("no issuer", with(good(), &json!({ "issuer": null })), "provider_answer_invalid", "issuer"),
         ("an issuer that is no text", with(good(), &json!({ "issuer": 7 })), "provider_answer_invalid", "invalid type"),
         ("no jwks_uri", with(good(), &json!({ "jwks_uri": null })), "provider_answer_invalid", "jwks_uri"),
-        (
-            "the token endpoint elsewhere (V19)",
-            with(good(), &json!({ "token_endpoint": "https://evil.example/token" })),
-            "provider_answer_invalid",
-            "token_endpoint",
-        ),
-        (
-            "the token endpoint on another port",
-            with(good(), &json!({ "token_endpoint": "https://login.microsoftonline.com:8443/token" })),
-            "provider_answer_invalid",
-            "token_endpoint",
-        ),
-        (
-            "the key set elsewhere",
-            with(good(), &json!({ "jwks_uri": "https://evil.example/keys" })),
-            "provider_answer_invalid",
-            "jwks_uri",
-        ),
-        (
-            "userinfo elsewhere",
-            with(good(), &json!({ "userinfo_endpoint": "https://evil.example/me" })),
-            "provider_answer_invalid",
-            "userinfo_endpoint",
-        ),
-        (
-            "a host that begins alike",
-            with(good(), &json!({ "jwks_uri": "https://login.microsoftonline.com.evil.example/keys" })),
-            "provider_answer_invalid",
-            "jwks_uri",
-        ),
-        (
-            "user information",
-            with(good(), &json!({ "token_endpoint": "https://a:b@login.microsoftonline.com/token" })),
-            "provider_answer_invalid",
-            "user information",
-        ),
+        ("the token endpoint elsewhere (V19)", with(good(), &json!({ "token_endpoint": "https://evil.example/token" })), "provider_answer_invalid", "token_endpoint"),
+        ("the token endpoint on another port", with(good(), &json!({ "token_endpoint": "https://login.microsoftonline.com:8443/token" })), "provider_answer_invalid", "token_endpoint"),
+        ("the key set elsewhere", with(good(), &json!({ "jwks_uri": "https://evil.example/keys" })), "provider_answer_invalid", "jwks_uri"),
+        ("userinfo elsewhere", with(good(), &json!({ "userinfo_endpoint": "https://evil.example/me" })), "provider_answer_invalid", "userinfo_endpoint"),
+        ("a host that begins alike", with(good(), &json!({ "jwks_uri": "https://login.microsoftonline.com.evil.example/keys" })), "provider_answer_invalid", "jwks_uri"),
+        ("user information", with(good(), &json!({ "token_endpoint": "https://a:b@login.microsoftonline.com/token" })), "provider_answer_invalid", "user information"),
     ];
     for (name, document, code, part) in table {
         let stage = Stage::microsoft();
@@ -218,6 +162,7 @@ fn what_entra_may_answer_to_discovery() {
 #[test]
 fn what_any_provider_may_answer_to_discovery() {
     let issuer = |issuer: &str| with(oidc_document(), &json!({ "issuer": issuer }));
+    #[rustfmt::skip]
     let table: Vec<(&str, Value, &str, &str)> = vec![
         ("as it should be", oidc_document(), "ok", ""),
         ("a slash at the end of the issuer", issuer(&format!("{ISSUER}/")), "ok", ""),
@@ -225,42 +170,12 @@ fn what_any_provider_may_answer_to_discovery() {
         ("upper case in the path", issuer("https://idp.example/Realms/acme"), "discovery_mismatch", "Realms"),
         ("only the host", issuer("https://idp.example"), "discovery_mismatch", "expected"),
         ("http", issuer("http://idp.example/realms/acme"), "discovery_mismatch", "expected"),
-        (
-            "endpoints on another host",
-            with(oidc_document(), &json!({ "token_endpoint": "https://api.idp.example/token" })),
-            "ok",
-            "",
-        ),
-        (
-            "plain http",
-            with(oidc_document(), &json!({ "token_endpoint": "http://idp.example/token" })),
-            "provider_answer_invalid",
-            "https",
-        ),
-        (
-            "http to loopback",
-            with(oidc_document(), &json!({ "jwks_uri": "http://127.0.0.1/keys" })),
-            "provider_answer_invalid",
-            "https",
-        ),
-        (
-            "a fragment",
-            with(oidc_document(), &json!({ "authorization_endpoint": "https://idp.example/auth#x" })),
-            "provider_answer_invalid",
-            "fragment",
-        ),
-        (
-            "a relative address",
-            with(oidc_document(), &json!({ "jwks_uri": "/keys" })),
-            "provider_answer_invalid",
-            "jwks_uri",
-        ),
-        (
-            "a javascript address",
-            with(oidc_document(), &json!({ "authorization_endpoint": "javascript:alert(1)" })),
-            "provider_answer_invalid",
-            "authorization_endpoint",
-        ),
+        ("endpoints on another host", with(oidc_document(), &json!({ "token_endpoint": "https://api.idp.example/token" })), "ok", ""),
+        ("plain http", with(oidc_document(), &json!({ "token_endpoint": "http://idp.example/token" })), "provider_answer_invalid", "https"),
+        ("http to loopback", with(oidc_document(), &json!({ "jwks_uri": "http://127.0.0.1/keys" })), "provider_answer_invalid", "https"),
+        ("a fragment", with(oidc_document(), &json!({ "authorization_endpoint": "https://idp.example/auth#x" })), "provider_answer_invalid", "fragment"),
+        ("a relative address", with(oidc_document(), &json!({ "jwks_uri": "/keys" })), "provider_answer_invalid", "jwks_uri"),
+        ("a javascript address", with(oidc_document(), &json!({ "authorization_endpoint": "javascript:alert(1)" })), "provider_answer_invalid", "authorization_endpoint"),
     ];
     for (name, document, code, part) in table {
         let stage = Stage::oidc();
@@ -273,35 +188,21 @@ fn what_any_provider_may_answer_to_discovery() {
 #[test]
 fn a_discovery_that_fails() {
     type Answer = fn() -> Result<openid::capability::Response, HttpError>;
+    #[rustfmt::skip]
     let table: [(&str, Answer, &str, &str); 13] = [
         ("HTML", || Ok(response(200, "text/html; charset=utf-8", "<html>")), "provider_answer_invalid", "text/html"),
-        (
-            "JSON that says it is text",
-            || Ok(response(200, "text/plain", "{}")),
-            "provider_answer_invalid",
-            "text/plain",
-        ),
+        ("JSON that says it is text", || Ok(response(200, "text/plain", "{}")), "provider_answer_invalid", "text/plain"),
         ("not JSON", || Ok(response(200, "application/json", "{")), "provider_answer_invalid", "isn't JSON"),
         ("a list", || Ok(response(200, "application/json", "[]")), "provider_answer_invalid", "discovery"),
         ("nothing", || Ok(response(200, "application/json", "")), "provider_answer_invalid", "isn't JSON"),
-        (
-            "too large",
-            || Ok(response(200, "application/json", vec![b' '; (256 << 10) + 1])),
-            "provider_answer_invalid",
-            "262144",
-        ),
+        ("too large", || Ok(response(200, "application/json", vec![b' '; (256 << 10) + 1])), "provider_answer_invalid", "262144"),
         ("a redirect", || Ok(response(302, "text/html", "")), "provider_answer_invalid", "redirect"),
         ("not found", || Ok(response(404, "text/html", "")), "provider_answer_invalid", "404"),
         ("throttled", || Ok(response(429, "application/json", "{}")), "provider_throttled", "429"),
         ("broken", || Ok(response(503, "text/html", "")), "provider_error", "503"),
         ("no connection", || Err(HttpError::Connect("refused".into())), "provider_unreachable", "refused"),
         ("silence", || Err(HttpError::Timeout), "provider_timeout", "time"),
-        (
-            "not allowed by the host",
-            || Err(HttpError::Denied("10.0.0.1 is private".into())),
-            "provider_unreachable",
-            "private",
-        ),
+        ("not allowed by the host", || Err(HttpError::Denied("10.0.0.1 is private".into())), "provider_unreachable", "private"),
     ];
     for (name, answer, code, part) in table {
         let stage = Stage::oidc();
@@ -415,24 +316,14 @@ fn a_refresh_with_another_issuer_is_dropped() {
 #[test]
 fn what_the_installation_may_do() {
     type Arrange = fn(&mut Stage);
-    let table: [(&str, Arrange, &str); 7] = [
+    #[rustfmt::skip]
+    let table: [(&str, Arrange, &str); 8] = [
         ("no randomness", |stage| stage.random_is_broken.set(true), "internal"),
-        (
-            "the storage is down",
-            |stage| *stage.storage_fails.borrow_mut() = Some(StorageError::Unavailable("down".into())),
-            "storage_unavailable",
-        ),
-        (
-            "the storage is full",
-            |stage| *stage.storage_fails.borrow_mut() = Some(StorageError::QuotaExceeded),
-            "storage_unavailable",
-        ),
-        (
-            "a broken configuration",
-            |stage| stage.configure(&json!({ "client_id": null })),
-            "configuration_invalid",
-        ),
+        ("the storage is down", |stage| *stage.storage_fails.borrow_mut() = Some(StorageError::Unavailable("down".into())), "storage_unavailable"),
+        ("the storage is full", |stage| *stage.storage_fails.borrow_mut() = Some(StorageError::QuotaExceeded), "storage_unavailable"),
+        ("a broken configuration", |stage| stage.configure(&json!({ "client_id": null })), "configuration_invalid"),
         ("an unknown key", |stage| stage.configure(&json!({ "clientid": "x" })), "configuration_invalid"),
+        ("a problem that has no hint of its own", |stage| stage.configure(&json!({ "prompt": "maybe" })), "configuration_invalid"),
         ("somebody else fetches and hangs", |stage| stage.somebody_fetches("discovery/"), "provider_timeout"),
         ("as it should be", |_| (), "ok"),
     ];

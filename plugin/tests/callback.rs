@@ -37,35 +37,12 @@ fn remove(request: &mut CompleteRequest, name: &str) {
 fn callbacks_of_every_form() {
     use Then::{Gone, Usable};
     // Name, what is changed on an honest callback, code, and whether the transaction is still there for an honest one.
+    #[rustfmt::skip]
     let table: Vec<(&str, Change, &str, Then)> = vec![
         ("an honest one", |_, _| (), "ok", Gone),
-        (
-            "parameters of others",
-            |request, _| {
-                add(request, "session_state", "x");
-                add(request, "utm", "y");
-            },
-            "ok",
-            Gone,
-        ),
-        (
-            "parameters of others, twice",
-            |request, _| {
-                add(request, "x", "1");
-                add(request, "x", "2");
-            },
-            "ok",
-            Gone,
-        ),
-        (
-            "an access token in it (V24)",
-            |request, _| {
-                add(request, "access_token", "evil");
-                add(request, "id_token", "evil");
-            },
-            "ok",
-            Gone,
-        ),
+        ("parameters of others", |request, _| { add(request, "session_state", "x"); add(request, "utm", "y"); }, "ok", Gone),
+        ("parameters of others, twice", |request, _| { add(request, "x", "1"); add(request, "x", "2"); }, "ok", Gone),
+        ("an access token in it (V24)", |request, _| { add(request, "access_token", "evil"); add(request, "id_token", "evil"); }, "ok", Gone),
         ("the right iss", |request, _| add(request, "iss", &format!("{LOGIN}/{TENANT}/v2.0")), "ok", Gone),
         ("an empty error", |request, _| add(request, "error", ""), "ok", Gone),
         ("a code of 8 KiB", |request, _| set(request, "code", &"c".repeat(8192)), "ok", Gone),
@@ -74,172 +51,34 @@ fn callbacks_of_every_form() {
         ("an empty state", |request, _| set(request, "state", ""), "callback_incomplete", Usable),
         ("no code", |request, _| remove(request, "code"), "callback_incomplete", Usable),
         ("an empty code", |request, _| set(request, "code", ""), "callback_incomplete", Usable),
-        (
-            "CODE in upper case",
-            |request, _| {
-                remove(request, "code");
-                add(request, "CODE", "x");
-            },
-            "callback_incomplete",
-            Usable,
-        ),
-        (
-            "two states, the first honest (V26)",
-            |request, _| add(request, "state", "evil"),
-            "callback_parameter_doubled",
-            Usable,
-        ),
-        (
-            "two states, the same",
-            |request, begun| add(request, "state", &begun.state),
-            "callback_parameter_doubled",
-            Usable,
-        ),
+        ("CODE in upper case", |request, _| { remove(request, "code"); add(request, "CODE", "x"); }, "callback_incomplete", Usable),
+        ("two states, the first honest (V26)", |request, _| add(request, "state", "evil"), "callback_parameter_doubled", Usable),
+        ("two states, the same", |request, begun| add(request, "state", &begun.state), "callback_parameter_doubled", Usable),
         ("two codes", |request, _| add(request, "code", "evil"), "callback_parameter_doubled", Usable),
         ("two codes, one empty", |request, _| add(request, "code", ""), "callback_parameter_doubled", Usable),
-        (
-            "two iss (V8)",
-            |request, _| {
-                add(request, "iss", &format!("{LOGIN}/{TENANT}/v2.0"));
-                add(request, "iss", "https://evil.example");
-            },
-            "callback_parameter_doubled",
-            Usable,
-        ),
-        (
-            "two errors",
-            |request, _| {
-                remove(request, "code");
-                add(request, "error", "a");
-                add(request, "error", "b");
-            },
-            "callback_parameter_doubled",
-            Usable,
-        ),
-        (
-            "two descriptions",
-            |request, _| {
-                add(request, "error_description", "a");
-                add(request, "error_description", "b");
-            },
-            "callback_parameter_doubled",
-            Usable,
-        ),
+        ("two iss (V8)", |request, _| { add(request, "iss", &format!("{LOGIN}/{TENANT}/v2.0")); add(request, "iss", "https://evil.example"); }, "callback_parameter_doubled", Usable),
+        ("two errors", |request, _| { remove(request, "code"); add(request, "error", "a"); add(request, "error", "b"); }, "callback_parameter_doubled", Usable),
+        ("two descriptions", |request, _| { add(request, "error_description", "a"); add(request, "error_description", "b"); }, "callback_parameter_doubled", Usable),
         ("code and error", |request, _| add(request, "error", "access_denied"), "callback_contradictory", Usable),
-        (
-            "a state of 513 bytes",
-            |request, _| set(request, "state", &"s".repeat(513)),
-            "callback_parameter_oversized",
-            Usable,
-        ),
-        (
-            "a code of 8193 bytes",
-            |request, _| set(request, "code", &"c".repeat(8193)),
-            "callback_parameter_oversized",
-            Usable,
-        ),
-        (
-            "an error of 5 KiB",
-            |request, _| {
-                remove(request, "code");
-                add(request, "error", &"e".repeat(5 << 10));
-            },
-            "callback_parameter_oversized",
-            Usable,
-        ),
-        (
-            "a description of 5 KiB",
-            |request, _| {
-                remove(request, "code");
-                add(request, "error", "x");
-                add(request, "error_description", &"e".repeat(5 << 10));
-            },
-            "callback_parameter_oversized",
-            Usable,
-        ),
-        (
-            "an iss of 5 KiB",
-            |request, _| add(request, "iss", &"i".repeat(5 << 10)),
-            "callback_parameter_oversized",
-            Usable,
-        ),
-        (
-            "somebody's state (V5)",
-            |request, _| set(request, "state", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-            "transaction_unknown",
-            Usable,
-        ),
-        (
-            "the state with a letter more",
-            |request, begun| set(request, "state", &format!("{}x", begun.state)),
-            "transaction_unknown",
-            Usable,
-        ),
-        (
-            "the state without its last letter",
-            |request, begun| set(request, "state", begun.state.get(..42).unwrap()),
-            "transaction_unknown",
-            Usable,
-        ),
-        (
-            "a state with path and zero",
-            |request, _| set(request, "state", "../txn/\u{0}"),
-            "transaction_unknown",
-            Usable,
-        ),
+        ("a state of 513 bytes", |request, _| set(request, "state", &"s".repeat(513)), "callback_parameter_oversized", Usable),
+        ("a code of 8193 bytes", |request, _| set(request, "code", &"c".repeat(8193)), "callback_parameter_oversized", Usable),
+        ("an error of 5 KiB", |request, _| { remove(request, "code"); add(request, "error", &"e".repeat(5 << 10)); }, "callback_parameter_oversized", Usable),
+        ("a description of 5 KiB", |request, _| { remove(request, "code"); add(request, "error", "x"); add(request, "error_description", &"e".repeat(5 << 10)); }, "callback_parameter_oversized", Usable),
+        ("an iss of 5 KiB", |request, _| add(request, "iss", &"i".repeat(5 << 10)), "callback_parameter_oversized", Usable),
+        ("somebody's state (V5)", |request, _| set(request, "state", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "transaction_unknown", Usable),
+        ("the state with a letter more", |request, begun| set(request, "state", &format!("{}x", begun.state)), "transaction_unknown", Usable),
+        ("the state without its last letter", |request, begun| set(request, "state", begun.state.get(..42).unwrap()), "transaction_unknown", Usable),
+        ("a state with path and zero", |request, _| set(request, "state", "../txn/\u{0}"), "transaction_unknown", Usable),
         ("no cookie (V6)", |request, _| request.browser_binding = None, "browser_mismatch", Usable),
         ("an empty cookie", |request, _| request.browser_binding = Some(String::new()), "browser_mismatch", Usable),
-        (
-            "another browser's cookie (V6)",
-            |request, _| request.browser_binding = Some("A".repeat(43)),
-            "browser_mismatch",
-            Usable,
-        ),
-        (
-            "the state as the cookie",
-            |request, begun| request.browser_binding = Some(begun.state.clone()),
-            "browser_mismatch",
-            Usable,
-        ),
-        (
-            "an error in another browser",
-            |request, _| {
-                remove(request, "code");
-                add(request, "error", "access_denied");
-                request.browser_binding = None;
-            },
-            "browser_mismatch",
-            Usable,
-        ),
+        ("another browser's cookie (V6)", |request, _| request.browser_binding = Some("A".repeat(43)), "browser_mismatch", Usable),
+        ("the state as the cookie", |request, begun| request.browser_binding = Some(begun.state.clone()), "browser_mismatch", Usable),
+        ("an error in another browser", |request, _| { remove(request, "code"); add(request, "error", "access_denied"); request.browser_binding = None; }, "browser_mismatch", Usable),
         ("another flow", |request, _| request.flow = Flow::Mfa, "transaction_mismatch", Gone),
-        (
-            "another redirect URI",
-            |request, _| request.redirect_uri = "https://vpn.example/openid/callback/other".into(),
-            "transaction_mismatch",
-            Gone,
-        ),
-        (
-            "another issuer (V8)",
-            |request, _| add(request, "iss", "https://evil.example"),
-            "callback_issuer_mismatch",
-            Gone,
-        ),
-        (
-            "the issuer with a slash",
-            |request, _| add(request, "iss", &format!("{LOGIN}/{TENANT}/v2.0/")),
-            "callback_issuer_mismatch",
-            Gone,
-        ),
-        (
-            "an error with another issuer",
-            |request, _| {
-                remove(request, "code");
-                add(request, "error", "access_denied");
-                add(request, "iss", "https://evil.example");
-            },
-            "callback_issuer_mismatch",
-            Gone,
-        ),
+        ("another redirect URI", |request, _| request.redirect_uri = "https://vpn.example/openid/callback/other".into(), "transaction_mismatch", Gone),
+        ("another issuer (V8)", |request, _| add(request, "iss", "https://evil.example"), "callback_issuer_mismatch", Gone),
+        ("the issuer with a slash", |request, _| add(request, "iss", &format!("{LOGIN}/{TENANT}/v2.0/")), "callback_issuer_mismatch", Gone),
+        ("an error with another issuer", |request, _| { remove(request, "code"); add(request, "error", "access_denied"); add(request, "iss", "https://evil.example"); }, "callback_issuer_mismatch", Gone),
     ];
     for (name, change, code, then) in table {
         let stage = Stage::microsoft();
@@ -367,25 +206,12 @@ fn iss_is_demanded_where_discovery_announces_it() {
 fn what_the_provider_says_no_with() {
     use RefusalKind::{DeniedByProvider, Misconfigured, ProviderUnavailable};
     // Error, subcode, description, code, kind, a part of the administrator's hint.
+    #[rustfmt::skip]
     let table: Vec<(&str, &str, &str, &str, RefusalKind, &str)> = vec![
         ("access_denied", "cancel", "", "login_cancelled", DeniedByProvider, "cancelled"),
         ("access_denied", "", "", "access_denied", DeniedByProvider, "sign-in log"),
-        (
-            "access_denied",
-            "",
-            "AADSTS65004: User declined to consent.",
-            "access_denied",
-            DeniedByProvider,
-            "AADSTS65004",
-        ),
-        (
-            "consent_required",
-            "",
-            "AADSTS65001: no consent",
-            "consent_required",
-            DeniedByProvider,
-            "Grant admin consent",
-        ),
+        ("access_denied", "", "AADSTS65004: User declined to consent.", "access_denied", DeniedByProvider, "AADSTS65004"),
+        ("consent_required", "", "AADSTS65001: no consent", "consent_required", DeniedByProvider, "Grant admin consent"),
         ("interaction_required", "", "AADSTS50076: MFA", "interaction_required", DeniedByProvider, "Multi-factor"),
         ("login_required", "", "AADSTS50058: no session", "interaction_required", DeniedByProvider, "prompt"),
         ("account_selection_required", "", "", "interaction_required", DeniedByProvider, "prompt"),
@@ -463,6 +289,7 @@ fn no_secret_is_in_any_trace_log_or_refusal() {
             &begun.browser_binding,
             &sent["nonce"],
             &sent["code_challenge"],
+            transaction["code_verifier"].as_str().unwrap(),
             "the-code",
             "the-access-token",
             "foreign-binding",

@@ -1,5 +1,6 @@
 //! When the provider's key set is fetched: once for all logins, again when a token names a key that isn't there, and never
 //! as often as somebody who forges tokens would like (entra_graph section 4.1, V13, V14).
+#![expect(clippy::indexing_slicing, reason = "in the helpers of these tests, where it fails the test")]
 
 mod support;
 
@@ -40,7 +41,7 @@ fn a_thousand_forged_kids_are_one_fetch_in_five_minutes_and_good_logins_go_on() 
     assert_eq!(sign_in_with(&stage, KID, Key::Provider), "ok");
     for number in 0..1000 {
         let outcome = sign_in_with(&stage, &format!("forged-{number}"), Key::Stranger);
-        assert!(outcome.starts_with("id_token_rejected id_token.key"), "{number}: {outcome}");
+        assert!(outcome.starts_with("id_token_key_unknown id_token.key"), "{number}: {outcome}");
     }
     assert_eq!(stage.count(KEYS), 2);
     assert_eq!(sign_in_with(&stage, KID, Key::Provider), "ok");
@@ -59,7 +60,7 @@ fn a_forged_token_with_a_known_kid_fetches_nothing() {
     let stage = Stage::oidc();
     for _ in 0..50 {
         let outcome = sign_in_with(&stage, KID, Key::Stranger);
-        assert!(outcome.starts_with("id_token_rejected id_token.signature"), "{outcome}");
+        assert!(outcome.starts_with("id_token_signature_invalid id_token.signature"), "{outcome}");
     }
     assert_eq!(stage.count(KEYS), 1);
 }
@@ -80,7 +81,7 @@ fn a_withdrawn_key_is_gone_with_the_next_set() {
     assert_eq!(sign_in_with(&stage, KID, Key::Provider), "ok");
     stage.answer_json(KEYS, &key_set(&[("key-2", Key::Stranger)]));
     assert_eq!(sign_in_with(&stage, "key-2", Key::Stranger), "ok");
-    assert!(sign_in_with(&stage, KID, Key::Provider).starts_with("id_token_rejected id_token.key"));
+    assert!(sign_in_with(&stage, KID, Key::Provider).starts_with("id_token_key_unknown id_token.key"));
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn a_refetch_that_fails_keeps_the_last_good_keys_and_counts() {
         stage.answer(KEYS, move |_| answer());
         for number in 0..10 {
             let outcome = sign_in_with(&stage, &format!("forged-{number}"), Key::Stranger);
-            assert!(outcome.starts_with("id_token_rejected id_token.key"), "{name}: {outcome}");
+            assert!(outcome.starts_with("id_token_key_unknown id_token.key"), "{name}: {outcome}");
             assert_eq!(sign_in_with(&stage, KID, Key::Provider), "ok", "{name}");
         }
         assert_eq!(stage.count(KEYS), 2, "{name}: one failed attempt in five minutes");
@@ -146,7 +147,7 @@ fn somebody_who_hangs_while_fetching_holds_up_nobody_for_long() {
     stage.nobody_fetches();
     assert_eq!(sign_in_with(&stage, KID, Key::Provider), "ok");
     stage.somebody_fetches("jwks-refetch/");
-    assert!(sign_in_with(&stage, "forged", Key::Stranger).starts_with("id_token_rejected id_token.key"));
+    assert!(sign_in_with(&stage, "forged", Key::Stranger).starts_with("id_token_key_unknown id_token.key"));
     assert_eq!(stage.count(KEYS), 1);
 }
 

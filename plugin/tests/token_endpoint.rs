@@ -17,10 +17,9 @@ const ENTRA_TOKEN_ENDPOINT: &str =
 
 #[test]
 fn the_request_is_the_one_that_the_specification_describes() {
-    let mut stage = Stage::microsoft();
-    // A code is opaque: whatever is in it arrives as it was.
-    stage.configure(&json!({}));
+    let stage = Stage::microsoft();
     let begun = stage.begun();
+    // A code is opaque: whatever is in it arrives as it was.
     let code = "1.AX+/=&grant_type=password%20 ü";
     let outcome = stage.finish(&begun, &stage.callback_with(&begun, &[("code", code), ("state", &begun.state)]));
     assert_eq!(verdict(&outcome).0, "ok");
@@ -41,13 +40,16 @@ fn the_request_is_the_one_that_the_specification_describes() {
     assert!(request.timeout_ms <= 10_000);
 }
 
+/// Name, whether Entra, what discovery says (null: nothing), what the host has, what is configured, what is used.
+type CredentialRow<'a> =
+    (&'a str, bool, Value, &'a [ClientAuthentication], Option<&'a str>, Result<ClientAuthentication, &'a str>);
+
 #[test]
 fn the_credential_is_the_one_that_both_sides_know() {
     use ClientAuthentication::{PrivateKeyJwt, SecretBasic, SecretPost};
     let secret: &[ClientAuthentication] = &[SecretPost, SecretBasic];
-    type Row<'a> = (&'a str, bool, Value, &'a [ClientAuthentication], Option<&'a str>, Result<ClientAuthentication, &'a str>);
-    // Name, whether Entra, what discovery says (null: nothing), what the host has, what is configured, what is used.
-    let table: Vec<Row<'_>> = vec![
+    #[rustfmt::skip]
+    let table: Vec<CredentialRow<'_>> = vec![
         ("Entra prefers the form", true, json!(["client_secret_basic", "client_secret_post"]), secret, None, Ok(SecretPost)),
         ("others prefer Basic", false, json!(["client_secret_post", "client_secret_basic"]), secret, None, Ok(SecretBasic)),
         ("discovery silent: Basic (RFC 8414)", false, Value::Null, secret, None, Ok(SecretBasic)),
@@ -97,6 +99,7 @@ fn what_each_answer_becomes() {
     let raw = |status: u16, kind: &str, body: &str| -> Outcome { Ok(response(status, kind, body)) };
     let failed = |error: HttpError| -> Outcome { Err(CredentialFailure::Http(error)) };
     // Name, answer, code, kind, a part of the check's detail or of the administrator's hint.
+    #[rustfmt::skip]
     let table: Vec<(&str, Outcome, &str, RefusalKind, &str)> = vec![
         // RFC 6749 section 5.2
         ("the code is spent", json(400, entra_error("invalid_grant", "AADSTS54005: redeemed")), "code_refused", DeniedByProvider, "AADSTS54005"),
@@ -189,11 +192,11 @@ fn answers_that_are_good() {
 #[test]
 fn a_token_that_fails_is_refused_with_its_check() {
     for (name, change, code, check) in [
-        ("another login's nonce", json!({ "nonce": "another" }), "id_token_rejected", "id_token.nonce"),
-        ("another client", json!({ "aud": "another" }), "id_token_rejected", "id_token.audience"),
-        ("expired", json!({ "exp": support::NOW_S - 301 }), "id_token_rejected", "id_token.time"),
+        ("another login's nonce", json!({ "nonce": "another" }), "id_token_nonce_mismatch", "id_token.nonce"),
+        ("another client", json!({ "aud": "another" }), "id_token_audience_mismatch", "id_token.audience"),
+        ("expired", json!({ "exp": support::NOW_S - 301 }), "id_token_expired", "id_token.time"),
         ("another tenant (V3)", json!({ "tid": support::OTHER_TENANT }), "tenant_not_allowed", "id_token.tenant"),
-        ("version 1", json!({ "ver": "1.0" }), "id_token_rejected", "id_token.version"),
+        ("version 1", json!({ "ver": "1.0" }), "id_token_version_refused", "id_token.version"),
     ] {
         let stage = Stage::microsoft();
         stage.claim(&change);
@@ -210,6 +213,6 @@ fn the_algorithm_is_looked_at_before_any_key() {
     let token = format!("{}.e30.AAAA", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9");
     stage.answer_tokens(move || Ok(json_response(200, &json!({ "token_type": "Bearer", "id_token": token }))));
     let (code, detail) = verdict(&stage.sign_in());
-    assert!(code == "id_token_rejected" && detail.starts_with("id_token.algorithm"), "{detail}");
+    assert!(code == "id_token_algorithm_refused" && detail.starts_with("id_token.algorithm"), "{detail}");
     assert_eq!(stage.count(&format!("{LOGIN}/{TENANT}/discovery/v2.0/keys")), 0);
 }

@@ -30,7 +30,7 @@ const fn option(
 pub static OPTIONS: &[OptionDescription] = &[
     option("id", "string", None, true, "Names the provider in URLs, storage and logs."),
     option("kind", "\"microsoft\" or \"oidc\"", None, true, "Microsoft Entra ID, or any compliant OpenID provider."),
-    option("display_name", "string", None, true, "What the button says; the host has a default."),
+    option("display_name", "string", None, false, "What the button says; the host has a default."),
     option("base_url", "string", None, true, "Defguard's Base URL: the issuer, with `<TENANT_ID>` for Entra."),
     option("tenant", "string", None, false, "Fills `<TENANT_ID>`: the tenant's GUID, or one of its domains."),
     option(

@@ -1,10 +1,12 @@
 //! A world made of scripts: a provider that answers what a scenario says, a clock that stands until it is moved, a storage
 //! and a cache in memory, and a record of everything that was sent. The tests of this directory play sign-ins in it.
-//!
-//! `provider.pk8` and `stranger.pk8` are RSA-2048 test keys (`openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048`,
-//! PKCS#8, DER): public fixtures, trusted by nothing outside these tests.
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![expect(clippy::unwrap_used, reason = "a test's own arrangement may fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's own arrangement may fail it"
+)]
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +24,7 @@ use openid::login::refusal::Refusal;
 use openid::login::trace::{Check, Verdict};
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -38,11 +40,15 @@ pub(crate) const USERINFO: &str = "https://graph.microsoft.com/oidc/userinfo";
 pub(crate) const ISSUER: &str = "https://idp.example/realms/acme";
 /// What the clock says at first, in seconds.
 pub(crate) const NOW_S: u64 = 1_800_000_000;
-/// The `kid` of `provider.pk8`.
+/// The `kid` of the provider's key.
 pub(crate) const KID: &str = "key-1";
 
 /// What a scripted endpoint does with a request.
 pub(crate) type Answer = Box<dyn Fn(&Request) -> Result<Response, HttpError>>;
+/// What the token endpoint does.
+pub(crate) type TokenAnswer = Box<dyn Fn() -> Result<Response, CredentialFailure>>;
+/// What a step came to.
+pub(crate) type Outcome<T> = Result<T, (Refusal, Vec<Check>)>;
 
 /// The world of one scenario.
 pub(crate) struct Stage {
@@ -52,7 +58,7 @@ pub(crate) struct Stage {
     pub(crate) now_s: Cell<u64>,
     pub(crate) available: RefCell<Vec<ClientAuthentication>>,
     /// What the token endpoint does, if not the honest thing.
-    pub(crate) token_answer: RefCell<Option<Box<dyn Fn() -> Result<Response, CredentialFailure>>>>,
+    pub(crate) token_answer: RefCell<Option<TokenAnswer>>,
     pub(crate) random_is_broken: Cell<bool>,
     /// The storage fails from then on.
     pub(crate) storage_fails: RefCell<Option<StorageError>>,
@@ -167,7 +173,7 @@ impl Stage {
         }
     }
 
-    pub(crate) fn begin(&self) -> Result<Authorization, (Refusal, Vec<Check>)> {
+    pub(crate) fn begin(&self) -> Outcome<Authorization> {
         begin(self.world(), &self.begin_request())
     }
 
@@ -193,11 +199,7 @@ impl Stage {
     }
 
     /// The second step; the provider puts the nonce of `authorization` into the ID token.
-    pub(crate) fn finish(
-        &self,
-        authorization: &Authorization,
-        request: &CompleteRequest,
-    ) -> Result<Completion, (Refusal, Vec<Check>)> {
+    pub(crate) fn finish(&self, authorization: &Authorization, request: &CompleteRequest) -> Outcome<Completion> {
         if self.claims.borrow().get("nonce").is_none_or(|nonce| nonce.as_str().is_some_and(|nonce| nonce.len() == 43)) {
             self.claim(&json!({ "nonce": parameters(&authorization.url)["nonce"] }));
         }
@@ -205,7 +207,7 @@ impl Stage {
     }
 
     /// Both steps, as they should be.
-    pub(crate) fn sign_in(&self) -> Result<Completion, (Refusal, Vec<Check>)> {
+    pub(crate) fn sign_in(&self) -> Outcome<Completion> {
         let authorization = self.begun();
         self.finish(&authorization, &self.callback(&authorization))
     }
@@ -342,8 +344,8 @@ pub(crate) enum Key {
 impl Key {
     fn pair(self) -> RsaKeyPair {
         let pkcs8: &[u8] = match self {
-            Self::Provider => include_bytes!("provider.pk8"),
-            Self::Stranger => include_bytes!("stranger.pk8"),
+            Self::Provider => include_bytes!("../keys/provider_rsa.pk8"),
+            Self::Stranger => include_bytes!("../keys/stranger_rsa.pk8"),
         };
         RsaKeyPair::from_pkcs8(pkcs8).unwrap()
     }
@@ -376,7 +378,7 @@ pub(crate) fn id_token_by(claims: &Value, kid: &str, key: Key) -> String {
 }
 
 /// The refusal's code, the check that failed and its detail; of a success `ok`.
-pub(crate) fn verdict<T>(outcome: &Result<T, (Refusal, Vec<Check>)>) -> (String, String) {
+pub(crate) fn verdict<T>(outcome: &Outcome<T>) -> (String, String) {
     match outcome {
         Ok(_) => ("ok".into(), String::new()),
         Err((refusal, checks)) => {
@@ -386,11 +388,6 @@ pub(crate) fn verdict<T>(outcome: &Result<T, (Refusal, Vec<Check>)>) -> (String,
             (refusal.rule.code.into(), format!("{}: {}", last.name, last.detail))
         }
     }
-}
-
-/// A provider's object with these members only.
-pub(crate) fn object(value: &Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
 }
 
 impl Http for Stage {

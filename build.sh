@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# The one door: builds, runs, tests and checks everything. Works from any directory; `./build.sh` alone prints the help.
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+wasm=wasm32-unknown-unknown
+openid_provider="$root/tests/conformance/oidc-provider" # an independent OpenID provider in Node, for the tests
+node_minimum=20
+
+# .cargo/config.toml has the component's flags, and any of these would replace them.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS CARGO_BUILD_TARGET
+# Cargo may work elsewhere; the two artifacts are always in target/.
+CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")"
+export CARGO_TARGET_DIR
+
+help() {
+  cat <<'HELP'
+usage: ./build.sh COMMAND
+
+  build               target/openid.wasm (the component) and target/release/defguard-openid (the host)
+  component           target/openid.wasm only
+  demo [--once]       everything on this machine, with an emulated Entra ID; prints the page to open.
+                      --once signs a person in without a browser and prints one JSON line last
+  serve --config FILE builds, then runs the host with these arguments
+  test [FILTER...]    all tests, or those whose name contains a filter; installs what they need on Debian and Ubuntu
+  bench [FILTER...]   the benches, and their table
+  lint                formatting, clippy without warnings (host and component), licences, bans and sources of dependencies
+  fmt                 formats the Rust sources
+  help                this text
+
+Needs rustup (the toolchain is pinned in rust-toolchain.toml) and a C compiler; the tests also need Node 20 and npm.
+CARGO_TARGET_DIR moves cargo's own files; DENY_ADVISORIES=1 makes lint ask the RustSec database too (needs network).
+HELP
+}
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# In the repository, so that the pinned toolchain and .cargo/config.toml count wherever the caller is.
+in_root() { (cd "$root" && "$@"); }
+
+need_rust() {
+  have cargo || die "cargo is missing: install rustup (package 'rustup', or https://rustup.rs)"
+  have cc || die "a C compiler is missing: install gcc and the C library's headers (Debian, Ubuntu: gcc libc6-dev)"
+  in_root cargo --version >/dev/null || die "the toolchain of rust-toolchain.toml is missing: run 'rustup toolchain install' here"
+}
+
+need_wasm_target() {
+  in_root plugin/pack/wasm-target.sh
+  # Cargo doesn't see that a target's std was rebuilt, and rustc then refuses what was compiled against the former one.
+  local libdir now stamp="$CARGO_TARGET_DIR/$wasm/.std"
+  libdir="$(in_root rustc --print target-libdir --target "$wasm")"
+  now="$(cat "$libdir"/libcore-*.rlib "$libdir"/libstd-*.rlib | sha256sum)"
+  if [ "$now" != "$(cat "$stamp" 2>/dev/null)" ]; then
+    rm -rf "${CARGO_TARGET_DIR:?}/$wasm"
+    mkdir -p "${stamp%/*}"
+    printf '%s\n' "$now" >"$stamp"
+  fi
+}
+
+# Binaries are chosen out of the whole workspace, not by package: with -p cargo would pick other features for shared
+# dependencies, and compile wasmtime a second time for the tests.
+build_bins() {
+  local bins=() bin
+  for bin in "$@"; do bins+=(--bin "$bin"); done
+  in_root cargo build --release --locked --workspace "${bins[@]}"
+}
+
+build_component() {
+  need_wasm_target
+  say "the component"
+  in_root cargo build --locked -p defguard-openid-plugin --features component --target "$wasm" --profile plugin
+  build_bins pack
+  mkdir -p "$root/target"
+  in_root "$CARGO_TARGET_DIR/release/pack" "$CARGO_TARGET_DIR/$wasm/plugin/openid.wasm" target/openid.wasm wit
+}
+
+# The host, and further binaries by name.
+build_host() {
+  say "the host"
+  build_bins defguard-openid "$@"
+  local built="$CARGO_TARGET_DIR/release/defguard-openid" artifact="$root/target/release/defguard-openid"
+  if ! [ "$built" -ef "$artifact" ]; then
+    mkdir -p "${artifact%/*}"
+    cp "$built" "$artifact.partial"
+    mv "$artifact.partial" "$artifact" # a running host keeps the old file
+  fi
+}
+
+build() {
+  need_rust
+  build_component
+  build_host "$@"
+}
+
+# Debian or Ubuntu packages, if something of them is missing and we may.
+install_packages() {
+  [ "$#" -gt 0 ] || return 0
+  have apt-get || die "missing: $*. Install these, or what your system calls them"
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+  if [ "$(id -u)" != 0 ]; then
+    sudo -n true 2>/dev/null || die "missing: run 'sudo apt-get install $*', then this again"
+    apt=(sudo "${apt[@]}")
+  fi
+  say "installing $*"
+  "${apt[@]}" update >&2 || die "apt-get could not read the package lists"
+  "${apt[@]}" install -y --no-install-recommends "$@" >&2 || die "apt-get could not install: $*"
+}
+
+node_is_recent() { have node && [ "$(node -p 'parseInt(process.versions.node)')" -ge "$node_minimum" ]; }
+
+install_test_needs() {
+  local packages=()
+  have cc || packages+=(gcc libc6-dev)
+  have cargo || packages+=(rustup)
+  have node || packages+=(nodejs)
+  have npm || packages+=(npm)
+  install_packages "${packages[@]}"
+  node_is_recent || die "node $(node --version) is too old: the tests' OpenID provider needs $node_minimum or newer (nodejs.org)"
+
+  # A copy of the lock file marks what is installed: exact, whatever a checkout does to file times.
+  local mark="$openid_provider/node_modules/.installed-lock.json"
+  if ! cmp -s "$openid_provider/package-lock.json" "$mark"; then
+    say "the tests' OpenID provider (npm ci)"
+    (cd "$openid_provider" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) || die "npm ci failed in $openid_provider"
+    cp "$openid_provider/package-lock.json" "$mark"
+  fi
+}
+
+run_tests() {
+  install_test_needs
+  build
+  say "the tests"
+  in_root cargo test --release --locked --workspace -- "$@"
+}
+
+bench() {
+  build
+  say "the benches"
+  in_root cargo bench --locked --workspace --bench '*' -- "$@"
+}
+
+lint() {
+  need_rust
+  have cargo-deny || die "cargo-deny is missing: run 'cargo install --locked cargo-deny@0.20.2'"
+  need_wasm_target
+  say "formatting"
+  in_root cargo fmt --all --check || die "not formatted: run './build.sh fmt'"
+  say "clippy, host side"
+  in_root cargo clippy --release --locked --workspace --all-targets -- -D warnings
+  say "clippy, component"
+  in_root cargo clippy --locked -p defguard-openid-plugin --features component --target "$wasm" --profile plugin -- -D warnings
+  say "dependencies"
+  local checks=(bans licenses sources)
+  if [ "${DENY_ADVISORIES:-0}" = 1 ]; then checks+=(advisories); fi
+  in_root cargo deny --locked check "${checks[@]}"
+}
+
+command="${1:-help}"
+[ "$#" -eq 0 ] || shift
+case "$command" in
+  build) build ;;
+  component)
+    need_rust
+    build_component
+    ;;
+  demo)
+    build demo
+    exec "$CARGO_TARGET_DIR/release/demo" "$@"
+    ;;
+  serve)
+    build
+    exec "$root/target/release/defguard-openid" serve "$@"
+    ;;
+  test) run_tests "$@" ;;
+  bench) bench "$@" ;;
+  lint) lint ;;
+  fmt) in_root cargo fmt --all ;;
+  help | -h | --help) help ;;
+  *)
+    printf "build.sh: no command '%s'\n\n" "$command" >&2
+    help >&2
+    exit 2
+    ;;
+esac

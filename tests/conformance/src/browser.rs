@@ -1,0 +1,202 @@
+//! A browser, as far as a sign-in needs one: it keeps cookies, follows redirects one at a time, and shows everything.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+use url::Url;
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Where it points.
+    pub location: Option<String>,
+    /// `Set-Cookie` values.
+    pub cookies: Vec<String>,
+    /// All headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON; `Null` if it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// The error's code, from JSON or from a page.
+    pub fn code(&self) -> String {
+        match self.json().get("code").and_then(Value::as_str) {
+            Some(code) => code.to_owned(),
+            None => self.element("code"),
+        }
+    }
+
+    /// The text of the element with that id in a page of ours; empty if there is none.
+    pub fn element(&self, id: &str) -> String {
+        let marker = format!("id=\"{id}\">");
+        let text = self.body.split_once(&marker).and_then(|(_, rest)| rest.split_once('<')).map(|(text, _)| text);
+        text.unwrap_or_default().to_owned()
+    }
+}
+
+/// The browser. It can be cloned into a second one that shares nothing.
+pub struct Browser {
+    client: reqwest::Client,
+    host: String,
+    jar: Mutex<BTreeMap<(String, String), String>>,
+}
+
+impl Browser {
+    /// A browser without cookies, at home on a host of ours.
+    pub fn new(host: &str) -> Self {
+        // Fails only if there is one already, which then is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("an HTTP client");
+        Self { client, host: host.to_owned(), jar: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// `GET`.
+    pub async fn get(&self, url: &str) -> Answer {
+        let url = self.absolute(url);
+        self.send(self.client.get(url.clone()), &url).await
+    }
+
+    /// `POST` with JSON.
+    pub async fn post_json(&self, url: &str, body: &Value) -> Answer {
+        let url = self.absolute(url);
+        let request = self.client.post(url.clone()).header("content-type", "application/json").body(body.to_string());
+        self.send(request, &url).await
+    }
+
+    /// `POST` with a form.
+    pub async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Answer {
+        let url = self.absolute(url);
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request =
+            self.client.post(url.clone()).header("content-type", "application/x-www-form-urlencoded").body(body);
+        self.send(request, &url).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder, url: &Url) -> Answer {
+        let origin = url.origin().ascii_serialization();
+        let cookies = self.cookie_header(&origin);
+        let request = if cookies.is_empty() { request } else { request.header("cookie", cookies) };
+        let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let location = text("location").map(|location| {
+            url.join(&location).map_or(location.clone(), Into::into)
+        });
+        let headers: Vec<(String, String)> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+            .collect();
+        let cookies: Vec<String> =
+            headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.clone()).collect();
+        for cookie in &cookies {
+            self.keep(&origin, cookie);
+        }
+        let status = response.status().as_u16();
+        let body = response.text().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        Answer { status, location, cookies, headers, body }
+    }
+
+    fn absolute(&self, url: &str) -> Url {
+        let text = if url.starts_with('/') { format!("{}{url}", self.host) } else { url.to_owned() };
+        Url::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn keep(&self, origin: &str, cookie: &str) {
+        let Some((name, value)) = cookie.split(';').next().and_then(|pair| pair.split_once('=')) else { return };
+        let key = (origin.to_owned(), name.trim().to_owned());
+        let mut jar = self.jar.lock().expect("no panic holds it");
+        if cookie.contains("Max-Age=0") {
+            jar.remove(&key);
+        } else {
+            jar.insert(key, value.to_owned());
+        }
+    }
+
+    fn cookie_header(&self, origin: &str) -> String {
+        let jar = self.jar.lock().expect("no panic holds it");
+        jar.iter()
+            .filter(|((of, _), _)| of == origin)
+            .map(|((_, name), value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    /// The cookies that our host has set: name and value.
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let jar = self.jar.lock().expect("no panic holds it");
+        jar.iter().filter(|((of, _), _)| *of == self.host).map(|((_, name), value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// Changes a cookie of our host.
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        let mut jar = self.jar.lock().expect("no panic holds it");
+        jar.insert((self.host.clone(), name.to_owned()), value.to_owned());
+    }
+
+    /// Loses all cookies.
+    pub fn forget(&self) {
+        self.jar.lock().expect("no panic holds it").clear();
+    }
+
+    /// Begins a sign-in as Defguard's web page does: the authorization URL.
+    pub async fn auth_info(&self) -> Answer {
+        self.post_json("/api/v1/openid/auth_info", &json!({ "type": "enrollment" })).await
+    }
+
+    /// The authorization URL of a sign-in that is begun now.
+    pub async fn begin(&self) -> String {
+        let answer = self.auth_info().await;
+        assert_eq!(answer.status, 200, "auth_info: {}", answer.body);
+        answer.json()["url"].as_str().expect("a URL").to_owned()
+    }
+
+    /// Signs `person` in at the emulator: the callback that comes of it.
+    pub async fn at_entra(&self, authorization_url: &str, person: &str) -> Answer {
+        self.get(&format!("{authorization_url}&x_user={person}")).await
+    }
+
+    /// Begins, and signs in at the emulator: the callback's URL.
+    pub async fn callback_url(&self, person: &str) -> String {
+        let url = self.begin().await;
+        let answer = self.at_entra(&url, person).await;
+        answer.location.clone().unwrap_or_else(|| panic!("no redirect: {} {}", answer.status, answer.body))
+    }
+
+    /// Gives a callback to the JSON API, as Defguard's web page does.
+    pub async fn finish(&self, callback_url: &str) -> Answer {
+        let url = self.absolute(callback_url);
+        let mut body = json!({ "type": "enrollment" });
+        for (name, value) in url.query_pairs() {
+            body[name.as_ref()] = json!(value);
+        }
+        self.post_json("/api/v1/openid/callback", &body).await
+    }
+
+    /// The whole way through the JSON API.
+    pub async fn sign_in(&self, person: &str) -> Answer {
+        let callback = self.callback_url(person).await;
+        self.finish(&callback).await
+    }
+
+    /// The identity behind a finished sign-in.
+    pub async fn identity(&self, finished: &Answer) -> Value {
+        assert_eq!(finished.status, 200, "{}", finished.body);
+        let token = finished.json()["token"].clone();
+        let answer = self.post_json("/api/v1/openid/local/redeem", &json!({ "token": token })).await;
+        assert_eq!(answer.status, 200, "redeem: {}", answer.body);
+        answer.json()["identity"].clone()
+    }
+}

@@ -1,0 +1,156 @@
+//! A host in this process: the real router, the real component, a configuration file of its own, and a clock that tests
+//! move.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use defguard_openid_host::capability::{Clock, SystemClock};
+use defguard_openid_host::gateway::StartError;
+use defguard_openid_host::sandbox::Limits;
+use defguard_openid_host::{Config, Gateway};
+use tokio::net::TcpListener;
+
+/// The machine's clock and an offset.
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// Moves it.
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now_unix_ms(&self) -> u64 {
+        SystemClock.now_unix_ms().saturating_add_signed(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// How a host is configured.
+#[derive(Debug, Clone)]
+pub struct HostOptions {
+    /// `[[provider]]` tables: keys and TOML values; the key `secret` becomes a file.
+    pub providers: Vec<Vec<(String, String)>>,
+    /// Keys that go before those of the first provider.
+    pub overrides: Vec<(String, String)>,
+    /// `storage.url`.
+    pub storage: String,
+    /// Bounds of the sandbox.
+    pub limits: Limits,
+    /// The component; by default the one under test.
+    pub plugin: Option<PathBuf>,
+    /// Further lines at the end of the file.
+    pub more: String,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        // A test runs few calls at once: a small pool starts faster.
+        let limits = Limits { concurrent_calls: 64, ..Limits::default() };
+        Self { providers: Vec::new(), overrides: Vec::new(), storage: "memory:".into(), limits, plugin: None, more: String::new() }
+    }
+}
+
+impl HostOptions {
+    /// With one more provider.
+    #[must_use]
+    pub fn with_provider(mut self, provider: &[(String, String)]) -> Self {
+        self.providers.push(provider.to_vec());
+        self
+    }
+
+    /// With a key of the first provider set to a TOML value.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.overrides.push((key.into(), value.into()));
+        self
+    }
+
+    /// With a storage.
+    #[must_use]
+    pub fn storage(mut self, url: &str) -> Self {
+        self.storage = url.into();
+        self
+    }
+
+    /// The configuration file's text.
+    pub fn toml(&self, public_url: &str, folder: &std::path::Path) -> String {
+        let plugin = self.plugin.clone().unwrap_or_else(crate::component);
+        let mut text = format!(
+            "public_url = {public_url:?}\nplugin = {plugin:?}\n[storage]\nurl = {:?}\n[handover]\nkind = \"local\"\n[development]\nloopback_http = true\n",
+            self.storage,
+        );
+        for (position, provider) in self.providers.iter().enumerate() {
+            let mut keys: BTreeMap<String, String> = provider.iter().cloned().collect();
+            if position == 0 {
+                keys.extend(self.overrides.iter().cloned());
+            }
+            if let Some(secret) = keys.remove("secret") {
+                let file = format!("secret-{position}");
+                std::fs::write(folder.join(&file), format!("{secret}\n")).expect("the folder can be written");
+                keys.insert("client_secret_file".into(), format!("{file:?}"));
+            }
+            text.push_str("[[provider]]\n");
+            for (key, value) in keys {
+                writeln!(text, "{key} = {value}").expect("a String takes it");
+            }
+        }
+        text + &self.more
+    }
+}
+
+/// A host that serves.
+pub struct TestHost {
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// The service inside.
+    pub gateway: Arc<Gateway>,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// Where its files are.
+    pub folder: tempfile::TempDir,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl TestHost {
+    /// Starts one; a configuration that is refused fails the test.
+    pub async fn start(options: HostOptions) -> Self {
+        Self::try_start(options).await.unwrap_or_else(|error| panic!("the host doesn't start: {error}"))
+    }
+
+    /// Starts one, or says why not.
+    pub async fn try_start(options: HostOptions) -> Result<Self, StartError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("openid.toml");
+        let text = options.toml(&url, folder.path());
+        std::fs::write(&path, text).expect("the folder can be written");
+        let config = Config::load(&path)?;
+        let clock = Arc::new(ManualClock::default());
+        let gateway =
+            Gateway::start_with(config, options.limits.clone(), Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let app = defguard_openid_host::web::standalone(Arc::clone(&gateway));
+        let server = tokio::spawn(async move {
+            // Ends with the test.
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { url, gateway, clock, folder, server })
+    }
+
+    /// What is to be registered with the providers.
+    pub fn redirect_uris(&self) -> Vec<String> {
+        let config = self.gateway.config();
+        config.providers.iter().map(|provider| config.redirect_uri(&provider.id)).collect()
+    }
+}

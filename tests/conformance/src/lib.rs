@@ -1,0 +1,83 @@
+//! What the conformance tests, the demonstration and the benches share: a host with the real component, started in this
+//! process, and a browser that is no more than HTTP and a jar of cookies.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "test support: a failure here is a failed test")]
+
+pub mod browser;
+pub mod host;
+pub mod logs;
+pub mod oidc_provider;
+
+pub use browser::{Answer, Browser};
+pub use host::{HostOptions, ManualClock, TestHost};
+
+use std::path::PathBuf;
+
+use entra_emulator::{Emulator, Seed, fixtures};
+
+/// The component under test: `target/openid.wasm`, or what `OPENID_WASM` names.
+pub fn component() -> PathBuf {
+    let path = std::env::var_os("OPENID_WASM").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/openid.wasm")),
+        PathBuf::from,
+    );
+    assert!(path.exists(), "{} isn't there: run `./build.sh build`", path.display());
+    path
+}
+
+/// The Entra emulator and a host that is configured for its tenant.
+pub struct Entra {
+    /// Entra.
+    pub entra: Emulator,
+    /// The host.
+    pub host: TestHost,
+}
+
+impl Entra {
+    /// Both, as `options` say; `{tenant}` in `provider` lines is the tenant's GUID.
+    pub async fn start(options: HostOptions) -> Self {
+        Self::start_seeded(Seed::demo(), options).await
+    }
+
+    /// As [`Entra::start`], with other people.
+    pub async fn start_seeded(seed: Seed, options: HostOptions) -> Self {
+        let entra = Emulator::start(seed).await.expect("the emulator starts");
+        let host = TestHost::start(options.with_provider(&entra_provider(&entra))).await;
+        register(&entra, &host);
+        Self { entra, host }
+    }
+
+    /// As [`Entra::start`], with nothing changed.
+    pub async fn plain() -> Self {
+        Self::start(HostOptions::default()).await
+    }
+
+    /// A new browser.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.host.url)
+    }
+}
+
+/// Registers a host's redirect URI with the emulator's applications.
+pub fn register(entra: &Emulator, host: &TestHost) {
+    for client in [fixtures::CLIENT_ID, fixtures::MULTI_TENANT_CLIENT_ID] {
+        for uri in host.redirect_uris() {
+            entra.control().add_redirect_uri(client, &uri).expect("the application is there");
+        }
+    }
+}
+
+/// The `[[provider]]` lines for the emulator's tenant; a test's own lines follow and go before them.
+pub fn entra_provider(entra: &Emulator) -> Vec<(String, String)> {
+    let text = |text: &str| format!("{text:?}");
+    vec![
+        ("id".into(), text("entra")),
+        ("kind".into(), text("microsoft")),
+        ("base_url".into(), text(&entra.authority(fixtures::CONTOSO))),
+        ("client_id".into(), text(fixtures::CLIENT_ID)),
+        ("secret".into(), fixtures::CLIENT_SECRET.into()),
+        ("cloud".into(), text("custom")),
+        ("login_url".into(), text(entra.login_url())),
+        ("graph_url".into(), text(entra.graph_url())),
+    ]
+}

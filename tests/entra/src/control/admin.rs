@@ -1,0 +1,225 @@
+//! The control interface over HTTP, under `/__admin` on both listeners: for the binary, and for tests in other languages.
+//! Requests to it are not logged and meet no faults. It is reachable from this machine only, as both listeners are.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, patch, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Control, ControlError, DocumentMischief, Fault, FaultId, TokenMischief};
+use crate::keys::Rotation;
+use crate::seed::Person;
+use crate::world::World;
+
+/// The control interface.
+pub(crate) fn router() -> Router<Arc<World>> {
+    Router::new()
+        .route("/__admin/clock", get(clock).post(set_clock))
+        .route("/__admin/keys", get(keys))
+        .route("/__admin/keys/rotate", post(rotate))
+        .route("/__admin/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/__admin/faults/{id}", delete(remove_fault))
+        .route("/__admin/mischief", post(add_mischief).delete(clear_mischief))
+        .route("/__admin/documents", post(set_document))
+        .route("/__admin/requests", get(requests).delete(clear_requests))
+        .route("/__admin/requests/counts", get(counts))
+        .route("/__admin/directory", get(directory))
+        .route("/__admin/persons", post(add_person))
+        .route("/__admin/persons/{key}", patch(edit_person))
+        .route("/__admin/apps/{client_id}", patch(edit_app))
+        .route("/__admin/tokens/revoke", post(revoke))
+        .route("/__admin/reset", post(reset))
+}
+
+/// A change that was refused.
+struct AdminError(StatusCode, String);
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+impl From<ControlError> for AdminError {
+    fn from(error: ControlError) -> Self {
+        let status = match error {
+            ControlError::UnknownApp(_) | ControlError::UnknownPerson(_) => StatusCode::NOT_FOUND,
+            ControlError::Inconsistent(_) => StatusCode::CONFLICT,
+        };
+        Self(status, error.to_string())
+    }
+}
+
+type Handle = State<Arc<World>>;
+
+async fn clock(State(world): Handle) -> Json<Value> {
+    Json(json!({"now_unix_s": world.clock.now_unix_s(), "offset_s": world.clock.offset_s()}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetClock {
+    #[serde(default)]
+    advance_s: i64,
+    offset_s: Option<i64>,
+}
+
+async fn set_clock(State(world): Handle, Json(change): Json<SetClock>) -> Json<Value> {
+    if let Some(offset_s) = change.offset_s {
+        world.clock.set_offset(offset_s);
+    }
+    world.clock.advance(change.advance_s);
+    clock(State(world)).await
+}
+
+async fn keys(State(world): Handle) -> Json<Value> {
+    let control = Control::new(world);
+    Json(json!({"signing": control.signing_kid(), "published": control.published_kids()}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotate {
+    mode: Rotation,
+}
+
+async fn rotate(State(world): Handle, Json(order): Json<Rotate>) -> Json<Value> {
+    Control::new(Arc::clone(&world)).rotate_keys(order.mode);
+    keys(State(world)).await
+}
+
+async fn faults(State(world): Handle) -> Json<Value> {
+    let state = world.state();
+    let list: Vec<Value> =
+        state.faults.list().map(|(id, fault, hits)| json!({"id": id, "fault": fault, "hits": hits})).collect();
+    Json(list.into())
+}
+
+async fn add_fault(State(world): Handle, Json(fault): Json<Fault>) -> (StatusCode, Json<Value>) {
+    let id = Control::new(world).add_fault(fault);
+    (StatusCode::CREATED, Json(json!({ "id": id })))
+}
+
+async fn remove_fault(State(world): Handle, Path(id): Path<u64>) -> StatusCode {
+    if Control::new(world).remove_fault(FaultId(id)) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+async fn clear_faults(State(world): Handle) -> StatusCode {
+    Control::new(world).clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddMischief {
+    token: TokenMischief,
+    /// For every token response instead of the next one.
+    #[serde(default)]
+    always: bool,
+}
+
+async fn add_mischief(State(world): Handle, Json(order): Json<AddMischief>) -> StatusCode {
+    let control = Control::new(world);
+    if order.always {
+        control.mischief_always(order.token);
+    } else {
+        control.mischief_once(order.token);
+    }
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_mischief(State(world): Handle) -> StatusCode {
+    Control::new(world).clear_mischief();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetDocument {
+    document: DocumentMischief,
+    on: bool,
+}
+
+async fn set_document(State(world): Handle, Json(order): Json<SetDocument>) -> StatusCode {
+    Control::new(world).set_document_mischief(order.document, order.on);
+    StatusCode::NO_CONTENT
+}
+
+async fn requests(State(world): Handle) -> Response {
+    Json(Control::new(world).requests()).into_response()
+}
+
+async fn clear_requests(State(world): Handle) -> StatusCode {
+    Control::new(world).clear_requests();
+    StatusCode::NO_CONTENT
+}
+
+async fn counts(State(world): Handle) -> Response {
+    Json(Control::new(world).counts()).into_response()
+}
+
+async fn directory(State(world): Handle) -> Response {
+    Json(Control::new(world).directory()).into_response()
+}
+
+async fn add_person(State(world): Handle, Json(person): Json<Person>) -> Result<StatusCode, AdminError> {
+    Control::new(world).add_person(person)?;
+    Ok(StatusCode::CREATED)
+}
+
+async fn edit_person(
+    State(world): Handle,
+    Path(key): Path<String>,
+    Json(patch): Json<Value>,
+) -> Result<StatusCode, AdminError> {
+    let control = Control::new(world);
+    let person = control.directory().person(&key).cloned().ok_or(ControlError::UnknownPerson(key.clone()))?;
+    let changed = merged(&person, &patch)?;
+    control.edit_person(&key, |person| *person = changed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn edit_app(
+    State(world): Handle,
+    Path(client_id): Path<String>,
+    Json(patch): Json<Value>,
+) -> Result<StatusCode, AdminError> {
+    let control = Control::new(world);
+    let app = control.directory().app(&client_id).cloned().ok_or(ControlError::UnknownApp(client_id.clone()))?;
+    let changed = merged(&app, &patch)?;
+    control.edit_app(&client_id, |app| *app = changed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A JSON merge patch (RFC 7396) of one level: named members replace, `null` takes away.
+fn merged<T: serde::Serialize + DeserializeOwned>(current: &T, patch: &Value) -> Result<T, AdminError> {
+    let unusable = |error: serde_json::Error| AdminError(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+    let mut value = serde_json::to_value(current).map_err(unusable)?;
+    let (Some(members), Some(changes)) = (value.as_object_mut(), patch.as_object()) else {
+        return Err(AdminError(StatusCode::UNPROCESSABLE_ENTITY, "the change must be a JSON object".to_owned()));
+    };
+    for (name, change) in changes {
+        if change.is_null() {
+            members.remove(name);
+        } else {
+            members.insert(name.clone(), change.clone());
+        }
+    }
+    serde_json::from_value(value).map_err(unusable)
+}
+
+async fn revoke(State(world): Handle) -> StatusCode {
+    Control::new(world).revoke_access_tokens();
+    StatusCode::NO_CONTENT
+}
+
+async fn reset(State(world): Handle) -> StatusCode {
+    Control::new(world).reset();
+    StatusCode::NO_CONTENT
+}

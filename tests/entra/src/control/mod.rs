@@ -1,0 +1,202 @@
+//! The handle by which tests steer the emulator: clock, keys, faults, mischief, directory, request log.
+//! `admin` offers the same over HTTP for the binary.
+
+pub(crate) mod admin;
+pub(crate) mod fault_actions;
+pub(crate) mod faults;
+pub(crate) mod mischief;
+pub(crate) mod requests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use faults::{Fault, FaultAction, FaultId, FaultMatch, Side};
+pub use mischief::{DocumentMischief, TokenMischief};
+pub use requests::RequestRecord;
+
+use crate::keys::Rotation;
+use crate::seed::{App, Person, Seed, SeedError};
+use crate::world::World;
+
+/// Steers a running emulator. Clones steer the same one.
+#[derive(Debug, Clone)]
+pub struct Control {
+    world: Arc<World>,
+}
+
+/// The directory could not be changed as asked.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    /// No app has this client id.
+    #[error("the emulator has no app {0:?}")]
+    UnknownApp(String),
+    /// No person has this key.
+    #[error("the emulator has no person {0:?}")]
+    UnknownPerson(String),
+    /// The change would leave the directory ambiguous; nothing was changed.
+    #[error("the change is refused: {0}")]
+    Inconsistent(#[from] SeedError),
+}
+
+impl Control {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+
+    /// Unix seconds by the emulator's clock.
+    pub fn now_unix_s(&self) -> i64 {
+        self.world.clock.now_unix_s()
+    }
+
+    /// Moves the emulator's clock, backwards if negative. Codes, secrets and tokens live by it.
+    pub fn advance_clock(&self, seconds: i64) {
+        self.world.clock.advance(seconds);
+    }
+
+    /// Sets how far the emulator's clock is from real time; 0 at start.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.world.clock.set_offset(seconds);
+    }
+
+    /// Rolls the signing keys over and returns the id of the key that signs afterwards.
+    pub fn rotate_keys(&self, rotation: Rotation) -> String {
+        self.world.state().keys.rotate(rotation)
+    }
+
+    /// The id of the key that signs for work and school tenants.
+    pub fn signing_kid(&self) -> String {
+        self.world.state().keys.signing_key().map(|key| key.kid().to_owned()).unwrap_or_default()
+    }
+
+    /// The ids of the published keys of work and school tenants, oldest first.
+    pub fn published_kids(&self) -> Vec<String> {
+        self.world.state().keys.published().iter().map(|key| key.kid().to_owned()).collect()
+    }
+
+    /// Spoils the next token response to an authorization code; several queue up.
+    pub fn mischief_once(&self, mischief: TokenMischief) {
+        self.world.state().switches.once(mischief);
+    }
+
+    /// Spoils every token response to an authorization code that has nothing queued, in place of an earlier such order.
+    pub fn mischief_always(&self, mischief: TokenMischief) {
+        self.world.state().switches.always(mischief);
+    }
+
+    /// Ends all mischief, of tokens and of documents.
+    pub fn clear_mischief(&self) {
+        self.world.state().switches = mischief::Switches::default();
+    }
+
+    /// Switches the deviation of a document on or off; several can be on at once.
+    pub fn set_document_mischief(&self, mischief: DocumentMischief, on: bool) {
+        self.world.state().switches.set_document(mischief, on);
+    }
+
+    /// Adds a fault. Of several that fit a request, the one added first hits.
+    pub fn add_fault(&self, fault: Fault) -> FaultId {
+        self.world.state().faults.add(fault)
+    }
+
+    /// Takes a fault away; false if there is none of this name.
+    pub fn remove_fault(&self, id: FaultId) -> bool {
+        self.world.state().faults.remove(id)
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) {
+        self.world.state().faults.clear();
+    }
+
+    /// How often a fault has hit.
+    pub fn fault_hits(&self, id: FaultId) -> u32 {
+        self.world.state().faults.hits(id)
+    }
+
+    /// The request log, oldest first; the last 100 000 requests.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.world.state().log.all()
+    }
+
+    /// How many requests to one side fit the glob (`*` for any text with slashes).
+    pub fn count(&self, side: Side, path_glob: &str) -> usize {
+        self.world.state().log.count(side, path_glob)
+    }
+
+    /// How many requests came, by `"login /path"` and `"graph /path"`.
+    pub fn counts(&self) -> BTreeMap<String, usize> {
+        self.world.state().log.counts()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.world.state().log.clear();
+    }
+
+    /// Waits until `count` requests to one side fit the glob; false if that takes longer than the timeout.
+    pub async fn wait_for_requests(&self, side: Side, path_glob: &str, count: usize, timeout: Duration) -> bool {
+        let mut arrivals = self.world.arrivals.subscribe();
+        let enough = arrivals.wait_for(|_| self.count(side, path_glob) >= count);
+        matches!(tokio::time::timeout(timeout, enough).await, Ok(Ok(_)))
+    }
+
+    /// What the directory holds now.
+    pub fn directory(&self) -> Seed {
+        self.world.state().directory.clone()
+    }
+
+    /// Registers a redirect URI.
+    pub fn add_redirect_uri(&self, client_id: &str, uri: impl Into<String>) -> Result<(), ControlError> {
+        let uri = uri.into();
+        self.edit_app(client_id, |app| app.redirect_uris.push(uri))
+    }
+
+    /// Changes an app registration: expire a secret, take consent away, unassign a person.
+    pub fn edit_app(&self, client_id: &str, change: impl FnOnce(&mut App)) -> Result<(), ControlError> {
+        self.edit_directory(|directory| {
+            let app = directory.apps.iter_mut().find(|app| app.client_id.as_str() == client_id);
+            change(app.ok_or_else(|| ControlError::UnknownApp(client_id.to_owned()))?);
+            Ok(())
+        })
+    }
+
+    /// Changes a person.
+    pub fn edit_person(&self, key: &str, change: impl FnOnce(&mut Person)) -> Result<(), ControlError> {
+        self.edit_directory(|directory| {
+            let person = directory.persons.iter_mut().find(|person| person.key == key);
+            change(person.ok_or_else(|| ControlError::UnknownPerson(key.to_owned()))?);
+            Ok(())
+        })
+    }
+
+    /// Adds a person.
+    pub fn add_person(&self, person: Person) -> Result<(), ControlError> {
+        self.edit_directory(|directory| {
+            directory.persons.push(person);
+            Ok(())
+        })
+    }
+
+    /// Makes a change to a copy and keeps it if the directory still hangs together.
+    fn edit_directory(&self, change: impl FnOnce(&mut Seed) -> Result<(), ControlError>) -> Result<(), ControlError> {
+        let mut state = self.world.state();
+        let mut changed = state.directory.clone();
+        change(&mut changed)?;
+        changed.check()?;
+        state.directory = changed;
+        Ok(())
+    }
+
+    /// Makes all access tokens issued so far invalid.
+    pub fn revoke_access_tokens(&self) {
+        self.world.state().access_tokens.clear();
+    }
+
+    /// Everything back to how it was at start: directory, keys, clock, faults, mischief, log. Redirect URIs added since are gone.
+    pub fn reset(&self) {
+        self.world.reset();
+    }
+}

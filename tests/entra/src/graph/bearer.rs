@@ -1,0 +1,109 @@
+//! The check of bearer tokens: signature, audience, lifetime by the emulator's clock, revocation; and whom the token speaks for.
+
+use axum::http::HeaderMap;
+use serde::Deserialize;
+
+use super::access_token::GRAPH_APP_ID;
+use super::errors::GraphError;
+use crate::control::requests::text;
+use crate::encoding::from_base64url;
+use crate::seed::Guid;
+use crate::world::World;
+
+/// Whom a token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Principal {
+    /// The app itself, with application permissions in one tenant.
+    App { tenant: Guid, roles: Vec<String> },
+    /// A signed-in person through an app, with delegated permissions.
+    Person { tenant: Guid, oid: Guid, subject: String, scopes: Vec<String> },
+}
+
+impl Principal {
+    /// The directory that the token can see.
+    pub(super) fn tenant(&self) -> &Guid {
+        match self {
+            Self::App { tenant, .. } | Self::Person { tenant, .. } => tenant,
+        }
+    }
+
+    /// Whether the token lets the caller read any user of the tenant: the application permission `User.Read.All`.
+    pub(super) fn may_read_all_users(&self) -> bool {
+        matches!(self, Self::App { roles, .. } if roles.iter().any(|role| role == "User.Read.All"))
+    }
+
+    /// Whether the token lets the caller read this user; oneself with the delegated permission `User.Read`.
+    pub(super) fn may_read_user(&self, user: &Guid) -> bool {
+        match self {
+            Self::App { .. } => self.may_read_all_users(),
+            Self::Person { oid, scopes, .. } => oid == user && scopes.iter().any(|scope| scope == "User.Read"),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Header {
+    kid: String,
+    alg: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Claims {
+    aud: String,
+    exp: i64,
+    nbf: i64,
+    idtyp: String,
+    tid: Guid,
+    uti: String,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    scp: String,
+    oid: Guid,
+    #[serde(default)]
+    xms_st: AppSubject,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct AppSubject {
+    sub: String,
+}
+
+/// The principal of a request, or why its token is not accepted.
+pub(super) fn principal(world: &World, headers: &HeaderMap) -> Result<Principal, GraphError> {
+    let value = text(headers, "authorization").ok_or(GraphError::TokenMissing)?;
+    let (scheme, token) = value.split_once(' ').ok_or(GraphError::TokenMissing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+        return Err(GraphError::TokenMissing);
+    }
+    let claims = verify(world, token.trim())?;
+    let now = world.clock.now_unix_s();
+    if claims.aud != world.graph_url && claims.aud != GRAPH_APP_ID {
+        return Err(GraphError::TokenAudience);
+    }
+    if claims.exp <= now || claims.nbf > now {
+        return Err(GraphError::TokenExpired);
+    }
+    if !world.state().access_tokens.contains(&claims.uti) {
+        return Err(GraphError::TokenRevoked);
+    }
+    Ok(if claims.idtyp == "app" {
+        Principal::App { tenant: claims.tid, roles: claims.roles }
+    } else {
+        let scopes = claims.scp.split_ascii_whitespace().map(str::to_owned).collect();
+        Principal::Person { tenant: claims.tid, oid: claims.oid, subject: claims.xms_st.sub, scopes }
+    })
+}
+
+fn verify(world: &World, token: &str) -> Result<Claims, GraphError> {
+    let (input, signature) = token.rsplit_once('.').ok_or(GraphError::TokenMalformed)?;
+    let (header, payload) = input.split_once('.').ok_or(GraphError::TokenMalformed)?;
+    let part = |text: &str| from_base64url(text).ok_or(GraphError::TokenMalformed);
+    let header: Header = serde_json::from_slice(&part(header)?).map_err(|_| GraphError::TokenMalformed)?;
+    let key = world.state().keys.own_key(&header.kid).ok_or(GraphError::TokenSignature)?;
+    if header.alg != "RS256" || !key.verifies(input.as_bytes(), &part(signature)?) {
+        return Err(GraphError::TokenSignature);
+    }
+    // A genuine token of another kind (an ID token) lacks what an access token has.
+    serde_json::from_slice(&part(payload)?).map_err(|_| GraphError::TokenAudience)
+}

@@ -1,0 +1,227 @@
+//! What the emulator knows at start: tenants, app registrations and persons, with the behaviour of each person's sign-in.
+//! Only data, loadable from JSON; how it shows in documents and tokens is the business of `login` and `graph`.
+//! The vocabulary is that of Entra's portal (tenant, app registration, optional claims, guest).
+
+pub mod fixtures;
+mod guid;
+mod person;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use guid::{Guid, NotAGuid};
+pub use person::{DomainOwnerVerified, GroupsClaim, Outcome, Person, UserType};
+
+/// Everything the emulator is started with, and returns to on a reset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seed {
+    /// The directories. The tenant of personal accounts (`9188040d-…`) is one of them.
+    pub tenants: Vec<Tenant>,
+    /// The app registrations.
+    pub apps: Vec<App>,
+    /// The people, each in one tenant; the same human as a guest elsewhere is a second entry.
+    pub persons: Vec<Person>,
+}
+
+impl Seed {
+    /// Two organisations, personal accounts, two apps and the people of [`fixtures::person`].
+    pub fn demo() -> Self {
+        fixtures::demo()
+    }
+
+    /// Reads a seed from JSON and checks that it hangs together.
+    pub fn from_json(text: &str) -> Result<Self, SeedError> {
+        let seed: Self = serde_json::from_str(text)?;
+        seed.check()?;
+        Ok(seed)
+    }
+
+    /// Refuses what would make later look-ups ambiguous or empty.
+    pub fn check(&self) -> Result<(), SeedError> {
+        check_unique("tenant", self.tenants.iter().map(|tenant| tenant.id.as_str()))?;
+        check_unique("domain", self.tenants.iter().flat_map(|tenant| tenant.domains.iter().map(String::as_str)))?;
+        check_unique("app", self.apps.iter().map(|app| app.client_id.as_str()))?;
+        check_unique("person key", self.persons.iter().map(|person| person.key.as_str()))?;
+        check_unique("object id", self.persons.iter().map(|person| person.oid.as_str()))?;
+        for person in &self.persons {
+            if self.tenant(person.tenant.as_str()).is_none() {
+                return Err(SeedError::UnknownTenant {
+                    what: format!("person {}", person.key),
+                    tenant: person.tenant.clone(),
+                });
+            }
+        }
+        for app in &self.apps {
+            if self.tenant(app.home_tenant.as_str()).is_none() {
+                return Err(SeedError::UnknownTenant {
+                    what: format!("app {}", app.client_id),
+                    tenant: app.home_tenant.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The tenant with this GUID or domain; both compare without case, as in Entra's paths.
+    pub fn tenant(&self, guid_or_domain: &str) -> Option<&Tenant> {
+        self.tenants.iter().find(|tenant| {
+            tenant.id.as_str().eq_ignore_ascii_case(guid_or_domain)
+                || tenant.domains.iter().any(|domain| domain.eq_ignore_ascii_case(guid_or_domain))
+        })
+    }
+
+    /// The registration of `client_id`.
+    pub fn app(&self, client_id: &str) -> Option<&App> {
+        self.apps.iter().find(|app| app.client_id.as_str().eq_ignore_ascii_case(client_id))
+    }
+
+    /// The person with this key.
+    pub fn person(&self, key: &str) -> Option<&Person> {
+        self.persons.iter().find(|person| person.key == key)
+    }
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self::demo()
+    }
+}
+
+fn check_unique<'a>(kind: &'static str, values: impl Iterator<Item = &'a str>) -> Result<(), SeedError> {
+    let mut seen = std::collections::HashSet::new();
+    for value in values {
+        if !seen.insert(value.to_ascii_lowercase()) {
+            return Err(SeedError::Duplicate { kind, value: value.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// A directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// The tenant id, `tid` in tokens.
+    pub id: Guid,
+    /// Verified domains, the first one primary; each names the tenant in an authority.
+    pub domains: Vec<String>,
+    /// `tenant_region_scope` of the discovery document: `WW`, `NA`, `EU` or `AS`.
+    #[serde(default = "default_region")]
+    pub region: String,
+}
+
+fn default_region() -> String {
+    "EU".to_owned()
+}
+
+/// Who may sign in to an app ("Supported account types").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Accounts of the home tenant, guests among them.
+    SingleTenant,
+    /// Work and school accounts of any tenant.
+    MultiTenant,
+    /// Work and school accounts of any tenant, and personal ones.
+    MultiTenantAndPersonal,
+}
+
+/// A client secret of an app registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// The secret's value, as the portal shows it once.
+    pub value: String,
+    /// Unix seconds from which it is refused; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at_unix_s: Option<i64>,
+}
+
+/// An app registration of platform type "Web".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The application (client) id.
+    pub client_id: Guid,
+    /// Shown on the pages.
+    pub name: String,
+    /// The tenant that the registration belongs to.
+    pub home_tenant: Guid,
+    /// Who may sign in.
+    pub audience: Audience,
+    /// Client secrets; several may be valid at once.
+    pub secrets: Vec<Secret>,
+    /// Registered redirect URIs; compared by case, the port is ignored for `localhost` alone.
+    pub redirect_uris: Vec<String>,
+    /// Optional claims of the ID token by name, as in the manifest's `optionalClaims.idToken`.
+    #[serde(default)]
+    pub optional_claims: Vec<String>,
+    /// Whether the `groups` claim is configured; without it a person's [`GroupsClaim`] has no effect.
+    #[serde(default)]
+    pub groups_claim: bool,
+    /// Graph application permissions with admin consent (`roles` of an app-only token).
+    #[serde(default)]
+    pub granted_roles: Vec<String>,
+    /// "Assignment required?" of the enterprise application.
+    #[serde(default)]
+    pub assignment_required: bool,
+    /// Keys of the persons who are not assigned; they meet AADSTS50105 if assignment is required.
+    #[serde(default)]
+    pub unassigned: Vec<String>,
+}
+
+/// Why a seed cannot be used.
+#[derive(Debug, Error)]
+pub enum SeedError {
+    /// Not the JSON that [`Seed`] is written as.
+    #[error("the seed is not valid: {0}; `--print-seed` shows a valid one")]
+    Json(#[from] serde_json::Error),
+    /// A name that must be unique is used twice.
+    #[error("the seed has two entries with the {kind} {value:?}")]
+    Duplicate {
+        /// What the name is of.
+        kind: &'static str,
+        /// The name.
+        value: String,
+    },
+    /// Something belongs to a tenant that the seed does not define.
+    #[error("{what} belongs to tenant {tenant}, which the seed does not define")]
+    UnknownTenant {
+        /// What belongs to it.
+        what: String,
+        /// The missing tenant.
+        tenant: Guid,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_seed_survives_its_own_json_form() {
+        let seed = Seed::demo();
+        let text = serde_json::to_string(&seed).unwrap();
+        assert_eq!(Seed::from_json(&text).unwrap(), seed);
+    }
+
+    #[test]
+    fn unusable_seeds_are_refused_with_the_reason() {
+        type Change = fn(&mut Seed);
+        let table: &[(&str, Change, &str)] = &[
+            ("tenant twice", |s| s.tenants.push(s.tenants[0].clone()), "two entries with the tenant"),
+            ("domain twice", |s| s.tenants[1].domains.push("Contoso.Example".into()), "two entries with the domain"),
+            ("app twice", |s| s.apps.push(s.apps[0].clone()), "two entries with the app"),
+            ("person key twice", |s| s.persons[1].key = "ada".into(), "two entries with the person key"),
+            ("object id twice", |s| s.persons[1].oid = s.persons[0].oid.clone(), "two entries with the object id"),
+            ("person without tenant", |s| s.tenants.retain(|t| t.id != fixtures::FABRIKAM), "which the seed does not"),
+        ];
+        for (name, change, expected) in table {
+            let mut seed = Seed::demo();
+            change(&mut seed);
+            let problem = seed.check().expect_err(name).to_string();
+            assert!(problem.contains(expected), "{name}: {problem}");
+        }
+    }
+}
