@@ -6,8 +6,8 @@
 mod common;
 
 use common::{
-    ACCESS_TOKEN, CLIENT_ID, ISSUER, NONCE, NOW_S, OID, OTHER_TENANT, PERSONAL, Scene, Signer, TEMPLATE, TENANT, at_hash,
-    base64url, ed25519_key, entra_issuer, p256_key, rsa_key, stranger_key, with, without,
+    ACCESS_TOKEN, CLIENT_ID, ISSUER, NONCE, NOW_S, OID, OTHER_TENANT, PERSONAL, Scene, Signer, TEMPLATE, TENANT,
+    at_hash, base64url, ed25519_key, entra_issuer, p256_key, rsa_key, stranger_key, with, without,
 };
 use openid::entra::TenantId;
 use openid::jose::SigningAlgorithm::{self, EdDsa, Es256, Ps256, Rs256, Rs384, Rs512};
@@ -116,7 +116,10 @@ fn the_header_of_a_token() {
     judge(&[
         ("typ missing", || Scene::oidc().no_header("typ"), GOOD),
         ("typ in lower case", || Scene::oidc().header("typ", "jwt"), GOOD),
-        ("an unknown member", || Scene::oidc().header("x5t", "aGVsbG8").header("nonce", "abc"), GOOD),
+        ("unknown members", || Scene::oidc().header("nonce", "abc").header("xms", json!({ "any": ["thing"] })), GOOD),
+        ("x5t, the digest of a certificate", || Scene::oidc().header("x5t", base64url([7; 20])), GOOD),
+        ("x5t, the digest in hexadecimal", || Scene::oidc().header("x5t", base64url("65af6909b1b0758e06c6e048c46002b5c695e36b")), GOOD),
+        ("x5t, no digest", || Scene::oidc().header("x5t", "aGVsbG8"), "id_token_malformed"),
         ("crit", || Scene::oidc().header("crit", json!(["exp"])), "id_token_header_refused"),
         ("crit, empty", || Scene::oidc().header("crit", json!([])), "id_token_header_refused"),
         ("crit, null", || Scene::oidc().header("crit", Value::Null), "id_token_header_refused"),
@@ -316,6 +319,7 @@ fn times() {
         ("our clock 301 seconds slow", || Scene::oidc().at(NOW_S - 301), "id_token_not_yet_valid"),
         ("our clock at 1970", || Scene::oidc().at(0), "id_token_not_yet_valid"),
         ("times with a fraction", || Scene::oidc().claim("exp", json!(1_800_000_300.75)).claim("iat", json!(1_799_999_999.25)), GOOD),
+        ("a time that is a text, and the stranger's signature", || Scene::oidc().claim("exp", "soon").signed(Signer::Stranger), "id_token_claim_invalid"),
         ("times as 1.8e9", || Scene::oidc().no_claim("exp").no_claim("iat").payload_ends_with(r#","exp":1.8000003E9,"iat":1.8e+9"#), GOOD),
     ]);
 }

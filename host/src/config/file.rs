@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
+use tracing_subscriber::filter::LevelFilter;
 
 use super::provider;
 use super::{Config, ConfigError, HandoverConfig, LogConfig, Problem, PublicUrl};
@@ -219,7 +220,12 @@ fn log(reader: &mut Reader, table: &Table) -> Option<LogConfig> {
         }
     };
     let level = reader.text(&log, "log", "level").unwrap_or_else(|| "info".into());
-    if level.parse::<tracing_subscriber::filter::Targets>().is_err() {
+    // A word that is no level would be taken for a module's name, and switch everything else off.
+    let is_directive = |part: &str| match part.split_once('=') {
+        Some((_, level)) => level.parse::<LevelFilter>().is_ok(),
+        None => part.parse::<LevelFilter>().is_ok(),
+    };
+    if !level.split(',').all(|part| is_directive(part.trim())) {
         reader.problem("log.level", format!("{level:?} is no level"), "error, warn, info, debug or trace");
         return None;
     }

@@ -11,8 +11,8 @@ use super::eddsa::Ed25519Key;
 use super::rsa::RsaKey;
 use super::{SigningAlgorithm, VerifyingKey};
 
-/// The most that is read of a key set, in bytes.
-pub const MAX_JWKS_BYTES: u32 = 1 << 20;
+/// The most that is read of a key set, in bytes; escaped, it must fit into a value of the cache (1 MiB).
+pub const MAX_JWKS_BYTES: u32 = 512 << 10;
 /// The most keys that are looked at.
 pub const MAX_KEYS: usize = 1000;
 /// The longest `kid`, in bytes.

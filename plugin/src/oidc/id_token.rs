@@ -292,7 +292,11 @@ impl<'a> UntrustedIdToken<'a> {
         trace.pass("id_token.key", format!("one {} key of {}", self.algorithm, keys.keys.len()));
         // (6) the signature.
         check_signature(&self.token, self.algorithm, &jwk.key).map_err(|error| match error {
-            ValidationError::MalformedClaims(_) => IdTokenError::Malformed("the payload's times aren't numbers".into()),
+            // The library reads the times before it looks at the signature: say which of them is no time.
+            ValidationError::MalformedClaims(_) => ["exp", "iat", "nbf"]
+                .into_iter()
+                .find_map(|claim| self.claims.time(claim).err())
+                .unwrap_or_else(|| IdTokenError::Malformed("the payload's times aren't numbers".into())),
             _ => IdTokenError::Signature,
         })?;
         trace.pass("id_token.signature", self.algorithm.as_str());

@@ -42,13 +42,18 @@ pub fn redeem(
         .append_pair("redirect_uri", redirect_uri)
         .append_pair("code_verifier", code_verifier)
         .finish();
+    let mut headers = vec![
+        ("accept".to_owned(), "application/json".to_owned()),
+        ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+    ];
+    if provider.is_microsoft() {
+        // Microsoft's support finds the request by it (entra_graph §3).
+        headers.extend(request_id(world).map(|id| ("client-request-id".to_owned(), id)));
+    }
     let request = Request {
         method: Method::Post,
         url: metadata.token_endpoint.clone(),
-        headers: vec![
-            ("accept".into(), "application/json".into()),
-            ("content-type".into(), "application/x-www-form-urlencoded".into()),
-        ],
+        headers,
         body: Some(form.into_bytes()),
         timeout_ms: TIMEOUT_MS,
         max_response_bytes: MAX_BYTES,
@@ -60,6 +65,15 @@ pub fn redeem(
     let tokens = read(metadata, &response)?;
     trace.pass(CHECK, format!("redeemed with {}", method.as_str()));
     Ok(tokens)
+}
+
+/// A random GUID (RFC 9562 section 5.4); none if there is no randomness, which ends nothing here.
+fn request_id(world: World<'_>) -> Option<String> {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = world.random.bytes().ok()?;
+    let (first, last) = (u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes([0, 0, k, l, m, n, o, p]));
+    let (second, third) = (u16::from_be_bytes([e, f]), u16::from_be_bytes([g, h]) & 0x0fff | 0x4000);
+    let fourth = u16::from_be_bytes([i, j]) & 0x3fff | 0x8000;
+    Some(format!("{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}"))
 }
 
 /// The configured method, else the first of ours that the provider takes: for Entra the form, as its documentation does;
@@ -120,6 +134,7 @@ fn text_of(object: &Map<String, Value>, name: &str) -> Option<String> {
 /// RFC 6749 section 5.2. Only `error` decides; Entra's number chooses the hint.
 fn refused(error: &str, response: &Response) -> Refusal {
     let rule = match error {
+        _ if response.status == 429 => &refusal::PROVIDER_THROTTLED,
         "invalid_grant" => &refusal::CODE_REFUSED,
         "invalid_client" | "unauthorized_client" => &refusal::CLIENT_REFUSED,
         "interaction_required" | "login_required" => &refusal::INTERACTION_REQUIRED,
@@ -128,7 +143,6 @@ fn refused(error: &str, response: &Response) -> Refusal {
             &refusal::REQUEST_REFUSED
         }
         "temporarily_unavailable" | "server_error" => &refusal::PROVIDER_ERROR,
-        _ if response.status == 429 => &refusal::PROVIDER_THROTTLED,
         _ if response.status >= 500 => &refusal::PROVIDER_ERROR,
         _ => &refusal::DENIED_OTHER,
     };

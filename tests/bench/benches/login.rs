@@ -36,8 +36,7 @@ fn benches(criterion: &mut Criterion) {
                 let mut total = Duration::ZERO;
                 for _ in 0..rounds {
                     let provider = gateway.provider(None).unwrap();
-                    let begun =
-                        gateway.begin(provider, Flow::Enrollment, None, &TraceId::new()).await.unwrap();
+                    let begun = gateway.begin(provider, Flow::Enrollment, None, &TraceId::new()).await.unwrap();
                     let back = Browser::new(&url).at_entra(&begun.url, person::ADA).await.location.unwrap();
                     let parameters = url::Url::parse(&back).unwrap().query_pairs().into_owned().collect();
                     let started = Instant::now();

@@ -37,8 +37,8 @@ impl Answer {
 
     /// The text of the element with that id in a page of ours; empty if there is none.
     pub fn element(&self, id: &str) -> String {
-        let marker = format!("id=\"{id}\">");
-        let text = self.body.split_once(&marker).and_then(|(_, rest)| rest.split_once('<')).map(|(text, _)| text);
+        let element = self.body.split_once(&format!("id=\"{id}\"")).and_then(|(_, rest)| rest.split_once('>'));
+        let text = element.and_then(|(_, rest)| rest.split_once('<')).map(|(text, _)| text);
         text.unwrap_or_default().to_owned()
     }
 }
@@ -91,9 +91,7 @@ impl Browser {
         let request = if cookies.is_empty() { request } else { request.header("cookie", cookies) };
         let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let location = text("location").map(|location| {
-            url.join(&location).map_or(location.clone(), Into::into)
-        });
+        let location = text("location").map(|location| url.join(&location).map_or(location.clone(), Into::into));
         let headers: Vec<(String, String)> = response
             .headers()
             .iter()
@@ -137,7 +135,10 @@ impl Browser {
     /// The cookies that our host has set: name and value.
     pub fn cookies(&self) -> Vec<(String, String)> {
         let jar = self.jar.lock().expect("no panic holds it");
-        jar.iter().filter(|((of, _), _)| *of == self.host).map(|((_, name), value)| (name.clone(), value.clone())).collect()
+        jar.iter()
+            .filter(|((of, _), _)| *of == self.host)
+            .map(|((_, name), value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// Changes a cookie of our host.

@@ -51,7 +51,14 @@ impl Default for HostOptions {
     fn default() -> Self {
         // A test runs few calls at once: a small pool starts faster.
         let limits = Limits { concurrent_calls: 64, ..Limits::default() };
-        Self { providers: Vec::new(), overrides: Vec::new(), storage: "memory:".into(), limits, plugin: None, more: String::new() }
+        Self {
+            providers: Vec::new(),
+            overrides: Vec::new(),
+            storage: "memory:".into(),
+            limits,
+            plugin: None,
+            more: String::new(),
+        }
     }
 }
 
@@ -138,8 +145,7 @@ impl TestHost {
         std::fs::write(&path, text).expect("the folder can be written");
         let config = Config::load(&path)?;
         let clock = Arc::new(ManualClock::default());
-        let gateway =
-            Gateway::start_with(config, options.limits.clone(), Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let gateway = Gateway::start_with(config, options.limits.clone(), Arc::clone(&clock) as Arc<dyn Clock>).await?;
         let app = defguard_openid_host::web::standalone(Arc::clone(&gateway));
         let server = tokio::spawn(async move {
             // Ends with the test.

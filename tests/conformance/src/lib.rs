@@ -17,10 +17,8 @@ use entra_emulator::{Emulator, Seed, fixtures};
 
 /// The component under test: `target/openid.wasm`, or what `OPENID_WASM` names.
 pub fn component() -> PathBuf {
-    let path = std::env::var_os("OPENID_WASM").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/openid.wasm")),
-        PathBuf::from,
-    );
+    let path = std::env::var_os("OPENID_WASM")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/openid.wasm")), PathBuf::from);
     assert!(path.exists(), "{} isn't there: run `./build.sh build`", path.display());
     path
 }

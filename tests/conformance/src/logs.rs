@@ -16,7 +16,11 @@ impl Logs {
         LOGS.get_or_init(|| {
             let logs = Self::default();
             // Another subscriber would keep them away: then the search below finds nothing, and says so.
-            let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(logs.clone()).try_init();
+            let _ = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false)
+                .with_writer(logs.clone())
+                .try_init();
             logs
         })
         .clone()

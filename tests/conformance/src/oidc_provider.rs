@@ -132,7 +132,9 @@ impl OidcProvider {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("node doesn't start ({error}): run `./build.sh test` once, or install Node 20"));
+            .unwrap_or_else(|error| {
+                panic!("node doesn't start ({error}): run `./build.sh test` once, or install Node 20")
+            });
         let commands = child.stdin.take().expect("standard input is piped");
         let answers = BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
         let stderr = collect(child.stderr.take().expect("standard error is piped"));

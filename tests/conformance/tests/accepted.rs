@@ -15,7 +15,11 @@ struct Accepted {
 fn accepted() -> Vec<Accepted> {
     let row = |name, person, expected| Accepted { name, person, expected };
     vec![
-        row("everything filled in", person::ADA, json!({"username": "adacontoso.example", "email": "ada@contoso.example", "given_name": "Ada", "family_name": "Example", "email_verified": true, "tenant_id": fixtures::CONTOSO})),
+        row(
+            "everything filled in",
+            person::ADA,
+            json!({"username": "adacontoso.example", "email": "ada@contoso.example", "given_name": "Ada", "family_name": "Example", "email_verified": true, "tenant_id": fixtures::CONTOSO}),
+        ),
         row("no names at all", person::NO_NAMES, json!({})),
         row("no mailbox: the user principal name is the address", person::NO_MAIL, json!({})),
         row("no given name", person::NO_GIVEN_NAME, json!({})),
@@ -34,7 +38,8 @@ fn accepted() -> Vec<Accepted> {
 
 /// What holds for every identity.
 fn check_shape(name: &str, identity: &Value) {
-    let text = |field: &str| identity[field].as_str().unwrap_or_else(|| panic!("{name}: {field} of {identity}")).to_owned();
+    let text =
+        |field: &str| identity[field].as_str().unwrap_or_else(|| panic!("{name}: {field} of {identity}")).to_owned();
     let username = text("username");
     assert!((1..=63).contains(&username.len()), "{name}: {username}");
     assert!(username.starts_with(|c: char| c.is_ascii_alphanumeric()), "{name}: {username}");
@@ -66,7 +71,10 @@ async fn the_way_of_a_browser_without_defguards_page() {
     let stack = Entra::plain().await;
     let browser = stack.browser();
     let page = browser.get("/").await;
-    assert_eq!((page.status, page.location.as_deref()), (303, Some(format!("{}/openid/sign-in", stack.host.url).as_str())));
+    assert_eq!(
+        (page.status, page.location.as_deref()),
+        (303, Some(format!("{}/openid/sign-in", stack.host.url).as_str()))
+    );
     let page = browser.get("/openid/sign-in").await;
     assert!(page.body.contains("/openid/start?provider=entra"), "{}", page.body);
     let start = browser.get("/openid/start?provider=entra").await;
@@ -93,12 +101,16 @@ async fn form_post_is_taken_as_well() {
 
 #[tokio::test]
 async fn the_authorization_request_is_complete() {
-    let stack = Entra::start(HostOptions::default().set("domain_hint", "\"contoso.example\"").set("login_hint", "\"ada@contoso.example\"")).await;
+    let stack = Entra::start(
+        HostOptions::default().set("domain_hint", "\"contoso.example\"").set("login_hint", "\"ada@contoso.example\""),
+    )
+    .await;
     let answer = stack.browser().auth_info().await;
     assert_eq!(answer.json()["button_display_name"], "Sign in with Microsoft");
     let url = url::Url::parse(answer.json()["url"].as_str().unwrap()).unwrap();
     let get = |name: &str| {
-        let values: Vec<_> = url.query_pairs().filter(|(found, _)| found == name).map(|(_, value)| value.into_owned()).collect();
+        let values: Vec<_> =
+            url.query_pairs().filter(|(found, _)| found == name).map(|(_, value)| value.into_owned()).collect();
         assert_eq!(values.len(), 1, "{name} in {url}");
         values[0].clone()
     };
@@ -113,7 +125,10 @@ async fn the_authorization_request_is_complete() {
         assert_eq!(get(secret).len(), 43, "{secret}: 256 bits in base64url");
     }
     let cookie = &answer.cookies[0];
-    assert!(cookie.starts_with("__Host-openid-") && cookie.contains("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age="), "{cookie}");
+    assert!(
+        cookie.starts_with("__Host-openid-") && cookie.contains("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age="),
+        "{cookie}"
+    );
     assert!(!cookie.contains(&get("state")) && !cookie.contains(&get("nonce")), "{cookie}");
 }
 
@@ -215,7 +230,8 @@ async fn several_tenants_by_an_explicit_list() {
     conformance::register(&entra, &host);
     let refused = Browser::new(&host.url).sign_in(person::SPOOFER).await;
     assert_eq!((refused.status, refused.code().as_str()), (403, "tenant_not_allowed"), "{}", refused.body);
-    let error = conformance::TestHost::try_start(options(&[])).await.err().expect("an empty list is refused").to_string();
+    let error =
+        conformance::TestHost::try_start(options(&[])).await.err().expect("an empty list is refused").to_string();
     assert!(error.contains("allowed_tenants") && error.contains("every tenant in the world"), "{error}");
 }
 
@@ -227,7 +243,11 @@ async fn the_client_authenticates_as_discovery_says_and_the_secret_stays_where_i
     let token: Vec<_> = requests.iter().filter(|request| request.path.ends_with("/token")).collect();
     assert_eq!(token.len(), 1);
     assert!(token[0].has_code_verifier);
-    for request in requests.iter().filter(|request| request.user_agent.as_deref().is_some_and(|agent| agent.starts_with("defguard-openid"))) {
+    assert_eq!(token[0].client_request_id.as_deref().map(str::len), Some(36), "Microsoft's support finds it by that");
+    for request in requests
+        .iter()
+        .filter(|request| request.user_agent.as_deref().is_some_and(|agent| agent.starts_with("defguard-openid")))
+    {
         assert_eq!(request.origin, None, "{request:?}");
         assert!(!request.secret_in_url && !request.secret_outside_token_endpoint && !request.has_cookie, "{request:?}");
     }

@@ -157,7 +157,10 @@ async fn memory_stays_bounded_by_large_answers() {
     };
     assert_eq!(Browser::new(&service.url).sign_in(person::ADA).await.status, 200);
     let before = resident();
-    service.entra.control().add_fault(Fault::new(FaultAction::BigBody { bytes: 50_000_000 }).on(Side::Login).path("*/token"));
+    service
+        .entra
+        .control()
+        .add_fault(Fault::new(FaultAction::BigBody { bytes: 50_000_000 }).on(Side::Login).path("*/token"));
     for _ in 0..10 {
         let refused = Browser::new(&service.url).sign_in(person::ADA).await;
         assert_eq!(refused.code(), "provider_answer_invalid", "{}", refused.body);

@@ -41,7 +41,9 @@ async fn what_is_no_plugin_is_refused_by_name() {
         ("text", Some(b"hello".to_vec()), |error| matches!(error, LoadError::Invalid { .. })),
         ("WebAssembly text", Some(b"(component)".to_vec()), |error| matches!(error, LoadError::Invalid { .. })),
         ("a core module", Some(b"\0asm\x01\0\0\0".to_vec()), |error| matches!(error, LoadError::Invalid { .. })),
-        ("an empty component", Some(b"\0asm\x0d\0\x01\0".to_vec()), |error| matches!(error, LoadError::Contract { .. })),
+        ("an empty component", Some(b"\0asm\x0d\0\x01\0".to_vec()), |error| {
+            matches!(error, LoadError::Contract { .. })
+        }),
         ("half of it", Some(good[..good.len() / 2].to_vec()), |error| matches!(error, LoadError::Invalid { .. })),
         ("17 MiB", Some(vec![0; 17 << 20]), |error| matches!(error, LoadError::TooLarge { .. })),
     ];
@@ -78,11 +80,23 @@ async fn configurations_are_refused_with_key_line_and_hint() {
         table
     };
     let table: &[(&str, &[(&str, &str)], &[&str])] = &[
-        ("placeholder not filled", &[("base_url", "\"https://login.microsoftonline.com/<TENANT_ID>/v2.0\"")], &["provider.entra.base_url", "TENANT_ID", "line"]),
-        ("v1 endpoint", &[("base_url", "\"https://login.microsoftonline.com/11111111-1111-4111-8111-111111111111\"")], &["v1"]),
+        (
+            "placeholder not filled",
+            &[("base_url", "\"https://login.microsoftonline.com/<TENANT_ID>/v2.0\"")],
+            &["provider.entra.base_url", "TENANT_ID", "line"],
+        ),
+        (
+            "v1 endpoint",
+            &[("base_url", "\"https://login.microsoftonline.com/11111111-1111-4111-8111-111111111111\"")],
+            &["v1"],
+        ),
         ("no tenant", &[("base_url", "\"https://login.microsoftonline.com/v2.0\"")], &["tenant is missing"]),
         ("plain http", &[("base_url", "\"http://login.microsoftonline.com/x.example/v2.0\"")], &["https"]),
-        ("common without a list", &[("base_url", "\"https://login.microsoftonline.com/common/v2.0\"")], &["allowed_tenants", "every tenant"]),
+        (
+            "common without a list",
+            &[("base_url", "\"https://login.microsoftonline.com/common/v2.0\"")],
+            &["allowed_tenants", "every tenant"],
+        ),
         ("wrong cloud", &[("cloud", "\"us-gov\"")], &["login.microsoftonline.us"]),
         ("custom cloud without addresses", &[("cloud", "\"custom\"")], &["login_url"]),
         ("unknown key", &[("clientid", "\"x\"")], &["clientid", "did you mean client_id"]),
@@ -94,7 +108,11 @@ async fn configurations_are_refused_with_key_line_and_hint() {
         ("no secret", &[("secret", "")], &["client_secret_file"]),
         ("secret in the file", &[("secret", ""), ("client_secret", "\"x\"")], &["doesn't belong"]),
         ("secret file absent", &[("secret", ""), ("client_secret_file", "\"none\"")], &["can't be read"]),
-        ("secret variable absent", &[("secret", ""), ("client_secret_env", "\"NO_SUCH_VARIABLE_X\"")], &["NO_SUCH_VARIABLE_X"]),
+        (
+            "secret variable absent",
+            &[("secret", ""), ("client_secret_env", "\"NO_SUCH_VARIABLE_X\"")],
+            &["NO_SUCH_VARIABLE_X"],
+        ),
         ("no client id", &[("client_id", "")], &["client_id", "missing"]),
         ("no kind", &[("kind", "")], &["kind", "missing"]),
         ("kind of its own", &[("kind", "\"google\"")], &["microsoft", "oidc"]),
@@ -108,7 +126,8 @@ async fn configurations_are_refused_with_key_line_and_hint() {
     ];
     for (name, extra, expected) in table {
         let options = HostOptions::default().with_provider(&provider(extra));
-        let error = TestHost::try_start(options).await.err().unwrap_or_else(|| panic!("{name} is accepted")).to_string();
+        let error =
+            TestHost::try_start(options).await.err().unwrap_or_else(|| panic!("{name} is accepted")).to_string();
         for words in *expected {
             assert!(error.contains(words), "{name}: {words:?} isn't in: {error}");
         }
@@ -134,7 +153,10 @@ async fn configurations_of_the_host_itself() {
         ("two providers of one name", "[[provider]]\nid = \"a\"\n[[provider]]\nid = \"a\"\n", &["kind"]),
     ];
     for (name, text, expected) in table {
-        let error = defguard_openid_host::Config::parse(&path, text).err().unwrap_or_else(|| panic!("{name} is accepted")).to_string();
+        let error = defguard_openid_host::Config::parse(&path, text)
+            .err()
+            .unwrap_or_else(|| panic!("{name} is accepted"))
+            .to_string();
         for words in *expected {
             assert!(error.contains(words), "{name}: {words:?} isn't in: {error}");
         }

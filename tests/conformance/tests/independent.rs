@@ -9,7 +9,10 @@ async fn sign_in(provider: &OidcProvider, host: &conformance::TestHost, login: &
     let browser = Browser::new(&host.url);
     let url = browser.begin().await;
     let back = provider.sign_in(&browser, &url, login).await;
-    let callback = back.location.clone().unwrap_or_else(|| panic!("{login}: {} {}\n{}", back.status, back.body, provider.stderr()));
+    let callback = back
+        .location
+        .clone()
+        .unwrap_or_else(|| panic!("{login}: {} {}\n{}", back.status, back.body, provider.stderr()));
     let finished = browser.finish(&callback).await;
     (browser, finished)
 }
@@ -28,11 +31,22 @@ async fn each_algorithm_and_each_way_to_authenticate() {
         ("RS256", Basic, "/tenant"),
     ];
     for (algorithm, authentication, issuer_path) in table {
-        let options = Options { authentication, id_token_algorithm: algorithm.into(), issuer_path: issuer_path.into(), ..Options::default() };
+        let options = Options {
+            authentication,
+            id_token_algorithm: algorithm.into(),
+            issuer_path: issuer_path.into(),
+            ..Options::default()
+        };
         let provider = OidcProvider::start(options).await;
         let host = provider.host(HostOptions::default()).await;
         let (browser, finished) = sign_in(&provider, &host, "anna").await;
-        assert_eq!(finished.status, 200, "{algorithm} {authentication:?} {issuer_path}: {}\n{}", finished.body, provider.stderr());
+        assert_eq!(
+            finished.status,
+            200,
+            "{algorithm} {authentication:?} {issuer_path}: {}\n{}",
+            finished.body,
+            provider.stderr()
+        );
         let identity = browser.identity(&finished).await;
         assert_eq!(identity["issuer"], json!(provider.issuer), "{algorithm}");
         assert_eq!(identity["email"], "anna.kowalska@acme.example", "{algorithm}");
@@ -43,7 +57,11 @@ async fn each_algorithm_and_each_way_to_authenticate() {
 async fn each_person_whether_the_claims_are_in_the_id_token_or_in_userinfo() {
     // Defguard #1748: the address is in userinfo only.
     let table: [(&str, u16, Value); 4] = [
-        ("anna", 200, json!({"username": "anna.kowalska", "email_verified": true, "given_name": "Anna", "family_name": "Kowalska"})),
+        (
+            "anna",
+            200,
+            json!({"username": "anna.kowalska", "email_verified": true, "given_name": "Anna", "family_name": "Kowalska"}),
+        ),
         ("bo", 200, json!({"username": "bo", "given_name": "bo", "family_name": "bo"})),
         ("cai", 200, json!({"email_verified": false, "username": "cai"})),
         ("dee", 200, json!({"subject": account("dee").claims["sub"], "given_name": "Dè-Đỗ"})),
@@ -98,13 +116,19 @@ async fn the_callback_must_name_its_issuer() {
         let callback = provider.sign_in(&browser, &url, "anna").await.location.unwrap();
         let callback = url::Url::parse(&callback).unwrap();
         assert!(callback.query_pairs().any(|(name, value)| name == "iss" && value == provider.issuer), "{callback}");
-        let mut parameters: Vec<(String, String)> = callback.query_pairs().into_owned().filter(|(name, _)| name != "iss").collect();
+        let mut parameters: Vec<(String, String)> =
+            callback.query_pairs().into_owned().filter(|(name, _)| name != "iss").collect();
         if let Some(issuer) = spoil {
             parameters.push(("iss".into(), issuer.replace("SLASH", &format!("{}/", provider.issuer))));
         }
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         let refused = browser.get(&format!("/openid/callback?{query}")).await;
-        assert_eq!((refused.status, refused.code().as_str()), (400, "callback_issuer_mismatch"), "{name}: {}", refused.body);
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (400, "callback_issuer_mismatch"),
+            "{name}: {}",
+            refused.body
+        );
     }
 }
 

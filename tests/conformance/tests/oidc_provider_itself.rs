@@ -52,10 +52,13 @@ async fn redeem(discovery: &Value, options: &Options, secret: &str, code: &str) 
         ("redirect_uri", REDIRECT_URI),
         ("code_verifier", VERIFIER),
     ];
-    let mut request = reqwest::Client::builder().no_proxy().build().unwrap().post(discovery["token_endpoint"].as_str().unwrap());
+    let mut request =
+        reqwest::Client::builder().no_proxy().build().unwrap().post(discovery["token_endpoint"].as_str().unwrap());
     match options.authentication {
         ClientAuthentication::Basic => request = request.header("authorization", basic(&options.client_id, secret)),
-        ClientAuthentication::Post => form.extend([("client_id", options.client_id.as_str()), ("client_secret", secret)]),
+        ClientAuthentication::Post => {
+            form.extend([("client_id", options.client_id.as_str()), ("client_secret", secret)])
+        }
     }
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
@@ -73,7 +76,8 @@ async fn a_code_flow_by_hand() {
         ("basic, claims at userinfo", ClientAuthentication::Basic, false),
         ("post, claims in the ID token", ClientAuthentication::Post, true),
     ] {
-        let options = Options { authentication, claims_in_id_token, issuer_path: "/tenant".into(), ..Options::default() };
+        let options =
+            Options { authentication, claims_in_id_token, issuer_path: "/tenant".into(), ..Options::default() };
         let (provider, browser, discovery) = started(options.clone()).await;
         assert_eq!(discovery["issuer"], json!(provider.issuer), "{name}");
         assert_eq!(discovery["authorization_response_iss_parameter_supported"], json!(true), "{name}");
@@ -106,7 +110,12 @@ async fn requests_that_it_refuses() {
     let client_id = &provider.options.client_id;
     for (name, login, url, error) in [
         ("no PKCE", "anna", authorization_url(&discovery, client_id, &[]), "invalid_request"),
-        ("PKCE without a hash", "anna", authorization_url(&discovery, client_id, &[("code_challenge", CHALLENGE)]), "invalid_request"),
+        (
+            "PKCE without a hash",
+            "anna",
+            authorization_url(&discovery, client_id, &[("code_challenge", CHALLENGE)]),
+            "invalid_request",
+        ),
         ("the person declines", "eve", authorization_url(&discovery, client_id, PKCE), "access_denied"),
     ] {
         let answer = provider.sign_in(&browser, &url, login).await;

@@ -50,7 +50,10 @@ async fn no_secret_is_in_any_log_or_answer() {
     for (name, secret) in &secrets {
         assert!(secret.len() >= 32, "{name} is long enough to be searched for: {secret}");
         assert!(!shown.contains(secret), "{name} is on a page");
-        let ours: Vec<_> = text.lines().filter(|line| line.contains(secret.as_str()) && line.contains("defguard_openid_host")).collect();
+        let ours: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains(secret.as_str()) && line.contains("defguard_openid_host"))
+            .collect();
         assert!(ours.is_empty(), "{name} is in the log: {ours:?}");
     }
     for marker in ["eyJ", "Bearer ", "client_secret="] {

@@ -174,10 +174,12 @@ fn persons() -> Vec<Person> {
 }
 
 fn complete_and_incomplete_members() -> Vec<Person> {
-    let long_address = format!("{}@{}", "maximiliane-konstantinopel-von-und-zu-hohenfels-wolkenkuckuckshe", {
-        // 64 characters before the sign, 48 after it: the most that Entra allows.
-        "the-longest-subdomain-of-them-al.contoso.example"
-    });
+    // 64 characters before the sign, 48 after it: the most that Entra allows.
+    let long_address = concat!(
+        "maximiliane-konstantinopel-von-und-zu-hohenfels-wolkenkuckuckshe",
+        "@the-longest-subdomain-of-them-al.contoso.example"
+    )
+    .to_owned();
     vec![
         Person {
             mobile_phone: Some("+48 555 000 001".to_owned()),
