@@ -24,6 +24,7 @@ fn page(title: &str, content: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 title { (title) " – Defguard" }
+                link rel="icon" href="data:,";
                 link rel="stylesheet" href="/openid/assets/style.css";
             }
             body {

@@ -74,7 +74,7 @@ pub fn pack(core: &[u8], wit: &Path) -> Result<Packed, PackError> {
     let bytes = ComponentEncoder::default()
         .validate(true)
         .module(core)
-        .and_then(|encoder| encoder.encode())
+        .and_then(ComponentEncoder::encode)
         .map_err(|error| encode(&format!("{error:#}")))?;
     let (imports, exports) = interfaces(&bytes)?;
     let (expected_imports, expected_exports) = world_interfaces(&resolve, world);

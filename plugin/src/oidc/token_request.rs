@@ -69,11 +69,13 @@ pub fn redeem(
 
 /// A random GUID (RFC 9562 section 5.4); none if there is no randomness, which ends nothing here.
 fn request_id(world: World<'_>) -> Option<String> {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = world.random.bytes().ok()?;
-    let (first, last) = (u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes([0, 0, k, l, m, n, o, p]));
-    let (second, third) = (u16::from_be_bytes([e, f]), u16::from_be_bytes([g, h]) & 0x0fff | 0x4000);
-    let fourth = u16::from_be_bytes([i, j]) & 0x3fff | 0x8000;
-    Some(format!("{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}"))
+    let random = world.random.bytes().ok()?;
+    let bytes = *random.first_chunk::<16>()?;
+    // Version 4, variant 10.
+    let id = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let digits = format!("{id:032x}");
+    let part = |from, to| digits.get(from..to).unwrap_or_default();
+    Some(format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)))
 }
 
 /// The configured method, else the first of ours that the provider takes: for Entra the form, as its documentation does;

@@ -1,8 +1,6 @@
 //! What the conformance tests, the demonstration and the benches share: a host with the real component, started in this
 //! process, and a browser that is no more than HTTP and a jar of cookies.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "test support: a failure here is a failed test")]
-
 pub mod browser;
 pub mod host;
 pub mod logs;

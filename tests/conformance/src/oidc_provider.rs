@@ -61,7 +61,7 @@ impl Default for Options {
             issuer_path: String::new(),
             // Every character that a client mustn't put into a header or a form as it is.
             client_id: "defguard:openid plugin".into(),
-            client_secret: r##"p%3A:&+ /?="\~$#"##.into(),
+            client_secret: r#"p%3A:&+ /?="\~$#"#.into(),
             authentication: ClientAuthentication::Basic,
             id_token_algorithm: "RS256".into(),
             claims_in_id_token: false,

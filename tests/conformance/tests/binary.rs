@@ -36,7 +36,7 @@ impl Service {
         let options = HostOptions::default().with_provider(&entra_provider(&entra)).storage("redb:state.redb");
         let text = format!("listen = \"{address}\"\n{}{more}", options.toml(&url, folder.path()));
         std::fs::write(folder.path().join("openid.toml"), text).unwrap();
-        entra.control().add_redirect_uri(fixtures::CLIENT_ID, &format!("{url}/openid/callback")).unwrap();
+        entra.control().add_redirect_uri(fixtures::CLIENT_ID, format!("{url}/openid/callback")).unwrap();
         Self { entra, folder, url }
     }
 

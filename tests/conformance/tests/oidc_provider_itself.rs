@@ -57,7 +57,7 @@ async fn redeem(discovery: &Value, options: &Options, secret: &str, code: &str) 
     match options.authentication {
         ClientAuthentication::Basic => request = request.header("authorization", basic(&options.client_id, secret)),
         ClientAuthentication::Post => {
-            form.extend([("client_id", options.client_id.as_str()), ("client_secret", secret)])
+            form.extend([("client_id", options.client_id.as_str()), ("client_secret", secret)]);
         }
     }
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();

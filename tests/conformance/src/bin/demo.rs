@@ -50,7 +50,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let port = if arguments.once { free_port().await? } else { arguments.port };
     let url = format!("http://127.0.0.1:{port}");
     let config = write_config(&entra, &url, folder.path())?;
-    entra.control().add_redirect_uri(fixtures::CLIENT_ID, &format!("{url}/openid/callback"))?;
+    entra.control().add_redirect_uri(fixtures::CLIENT_ID, format!("{url}/openid/callback"))?;
     let mut host = start_host(&arguments.host, &config, arguments.once)?;
     wait_until_ready(&mut host, &url).await?;
     if arguments.once {
