@@ -33,7 +33,7 @@ CARGO_TARGET_DIR moves cargo's own files; DENY_ADVISORIES=1 makes lint ask the R
 HELP
 }
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+say() { printf '==> %s\n' "$*" >&2; }
 die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 

@@ -27,8 +27,7 @@ fn expected(mischief: TokenMischief) -> Option<&'static str> {
         M::Expired => "id_token_expired",
         M::NotYetValid | M::IssuedInFuture => "id_token_not_yet_valid",
         M::NoExpiry | M::NoIssuedAt => "id_token_claim_invalid",
-        M::ExpiryAsText => "id_token_malformed",
-        M::ExpiryHuge => "id_token_malformed",
+        M::ExpiryAsText | M::ExpiryHuge => "id_token_claim_invalid",
         // V13, V14
         M::UnknownKid => "id_token_key_unknown",
         M::NoKid => "id_token_key_ambiguous",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::Side;
 use super::faults::FaultAction;
@@ -147,8 +147,13 @@ async fn truncated(response: Response, at: usize) -> Response {
     let (mut parts, bytes) = collected(response).await;
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     let cut = bytes.slice(..at.min(bytes.len().saturating_sub(1)));
-    let end = io::Error::new(io::ErrorKind::UnexpectedEof, "cut on purpose");
-    Response::from_parts(parts, Body::from_stream(stream::iter([Ok(cut), Err(end)])))
+    let end = async {
+        // A pause lets the server send what it has before the error makes it drop the connection.
+        tokio::task::yield_now().await;
+        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "cut on purpose"))
+    };
+    let body = stream::iter([Ok(cut)]).chain(stream::once(end));
+    Response::from_parts(parts, Body::from_stream(body))
 }
 
 /// `{"padding":"xxxx…"}` of exactly this many bytes, made as it is read.
@@ -164,7 +169,7 @@ fn big_body(bytes: u64) -> Response {
         async move { (size > 0).then(|| (Ok::<_, Infallible>(piece), left - size)) }
     });
     let edge = |bytes: &'static [u8]| stream::iter([Ok::<_, Infallible>(Bytes::from_static(bytes))]);
-    let body = futures_util::StreamExt::chain(edge(START), futures_util::StreamExt::chain(middle, edge(END)));
+    let body = edge(START).chain(middle).chain(edge(END));
     ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], Body::from_stream(body)).into_response()
 }
 

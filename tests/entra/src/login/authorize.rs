@@ -49,7 +49,7 @@ fn authorize(world: &World, segment: &str, parameters: &Parameters, headers: &He
     match choose(world, &request, parameters) {
         Choice::Person(person) => sign_in(world, headers, &request, &person),
         Choice::Ask { candidates, hint } => {
-            let page = pages::picker(&request.app.name, segment, parameters, &candidates, hint.as_deref());
+            let page = pages::picker(&request.app, segment, parameters, &candidates, hint.as_deref());
             with_service_headers(world, page)
         }
         Choice::Nobody(refusal) => refuse(world, headers, &request.back, &refusal),
@@ -108,7 +108,7 @@ fn sign_in(world: &World, headers: &HeaderMap, request: &AuthorizationRequest, p
     if person.user_type == UserType::Personal && app.audience != crate::seed::Audience::MultiTenantAndPersonal {
         return error_page(world, headers, &not_here(request, person));
     }
-    if app.assignment_required && app.unassigned.contains(&person.key) {
+    if app.keeps_out(person) {
         let refusal = Refusal::NotAssigned { app: app.name.clone(), account: person.sign_in_name().to_owned() };
         return error_page(world, headers, &refusal);
     }

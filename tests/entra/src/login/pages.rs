@@ -6,18 +6,18 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::errors::{Refusal, Trace};
 use crate::encoding::Parameters;
-use crate::seed::{Outcome, Person};
+use crate::seed::{App, Outcome, Person};
 
 /// The picker: each person is a link to the same request with `x_user`.
 pub(super) fn picker(
-    app: &str,
+    app: &App,
     segment: &str,
     parameters: &Parameters,
     candidates: &[Person],
     unknown_hint: Option<&str>,
 ) -> impl IntoResponse + use<> {
     let (welcome, refused): (Vec<&Person>, Vec<&Person>) =
-        candidates.iter().partition(|person| person.outcome == Outcome::SignsIn);
+        candidates.iter().partition(|person| person.outcome == Outcome::SignsIn && !app.keeps_out(person));
     let list = |heading: &str, persons: &[&Person]| {
         html! {
             @if !persons.is_empty() {
@@ -32,7 +32,7 @@ pub(super) fn picker(
         "Pick an account",
         &html! {
             h1 { "Pick an account" }
-            p { "to continue to " strong { (app) } }
+            p { "to continue to " strong { (app.name) } }
             @if let Some(hint) = unknown_hint {
                 p.notice role="status" { "No account here goes by " strong { (hint) } "." }
             }
@@ -54,7 +54,7 @@ fn entry(person: &Person, parameters: &Parameters) -> Markup {
     html! {
         a href=(format!("?{query}")) {
             span.name { (person.label()) }
-            span.address { (person.sign_in_name()) }
+            @if person.label() != person.sign_in_name() { span.address { (person.sign_in_name()) } }
             @if !person.note.is_empty() { span.note { (person.note) } }
         }
     }

@@ -171,6 +171,13 @@ pub struct App {
     pub unassigned: Vec<String>,
 }
 
+impl App {
+    /// Whether this person meets AADSTS50105.
+    pub(crate) fn keeps_out(&self, person: &Person) -> bool {
+        self.assignment_required && self.unassigned.contains(&person.key)
+    }
+}
+
 /// Why a seed cannot be used.
 #[derive(Debug, Error)]
 pub enum SeedError {
