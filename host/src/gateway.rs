@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capability::origin::UrlRefusal;
 use crate::capability::{Cache, Clock, Grant, Outgoing, OutgoingError, ProviderContext, SystemClock, TraceId};
 use crate::config::{Config, ConfigError, HandoverConfig, Problem, Provider, ProviderId};
 use crate::handover::{Enrollment, Handover, HandoverError, LocalHandover};
@@ -50,6 +51,8 @@ pub enum LoginError {
     UnknownProvider(String),
     /// The component says no.
     Refused(Box<Refusal>),
+    /// The component would send the browser somewhere that isn't the provider's.
+    ForeignRedirect(UrlRefusal),
     /// The component failed.
     Plugin(CallError),
     /// The identity is good, and could not be handed over.
@@ -170,7 +173,11 @@ impl Gateway {
             login_hint,
         };
         let outcome = self.slot.current().begin(self.grant(provider, trace)?, &request).await;
-        let result = settle(outcome);
+        // A component, or a provider's document, doesn't make an open redirector of this host (V18).
+        let result = settle(outcome).and_then(|begun| match provider.allowed.check(&begun.url) {
+            Ok(_) => Ok(begun),
+            Err(refusal) => Err(LoginError::ForeignRedirect(refusal)),
+        });
         report("begin", provider, trace, &result);
         result
     }
@@ -310,6 +317,11 @@ fn report<T>(step: &'static str, provider: &Provider, trace: &TraceId, result: &
         }
         Err(LoginError::Plugin(error)) => {
             tracing::error!(step, provider, %trace, outcome = "failed", code = error.code(), %error, "login");
+        }
+        Err(LoginError::ForeignRedirect(refusal)) => {
+            tracing::error!(
+                step, provider, %trace, outcome = "failed", code = "authorization_url_refused", error = %refusal, "login",
+            );
         }
         Err(LoginError::Handover(error)) => {
             tracing::error!(step, provider, %trace, outcome = "failed", code = "handover_failed", %error, "login");

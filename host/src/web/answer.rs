@@ -81,6 +81,10 @@ impl From<&LoginError> for Answer {
                     ..Self::new(status, &refusal.code, &refusal.message, refusal.retry_helps)
                 }
             }
+            LoginError::ForeignRedirect(_) => {
+                let message = "The sign-in isn't set up correctly. Please tell your administrator.";
+                Self::new(StatusCode::BAD_GATEWAY, "authorization_url_refused", message, false)
+            }
             LoginError::Plugin(error) => plugin_failed(error),
             LoginError::Handover(_) => {
                 let message = "You are signed in, but the enrollment could not be prepared. Please try again in a few \

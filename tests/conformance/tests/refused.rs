@@ -608,3 +608,18 @@ async fn wrong_credentials_are_the_administrators_to_mend() {
     assert_eq!((refused.status, refused.code().as_str()), (502, "client_refused"), "{}", refused.body);
     assert!(!refused.body.contains("AADSTS"), "{}", refused.body);
 }
+
+#[tokio::test]
+async fn a_document_does_not_make_an_open_redirector_of_us() {
+    // V18: for "oidc" the component takes endpoints anywhere; the host sends browsers and requests to allowed origins only.
+    let entra = entra_emulator::Emulator::start(entra_emulator::Seed::demo()).await.unwrap();
+    let mut provider = entra_provider(&entra);
+    provider.retain(|(key, _)| !["kind", "cloud", "login_url", "graph_url"].contains(&key.as_str()));
+    provider.push(("kind".into(), "\"oidc\"".into()));
+    let host = TestHost::start(HostOptions::default().with_provider(&provider)).await;
+    register(&entra, &host);
+    entra.control().set_document_mischief(DocumentMischief::DiscoveryForeignEndpoints, true);
+    let refused = Browser::new(&host.url).get("/openid/start?provider=entra").await;
+    assert_eq!((refused.status, refused.code().as_str()), (502, "authorization_url_refused"), "{}", refused.body);
+    assert_eq!(refused.location, None);
+}
