@@ -50,12 +50,12 @@ fetch_source() {
   "${apt[@]}" update >&2 || die "apt could not read the package lists (network?)"
   (cd "$work" && "${apt[@]}" download "rust-src=$version*" >&2) ||
     die "Debian has no rust-src $version: pin a version that it has, or run 'rustup target add $target' elsewhere"
-  dpkg -x "$work"/rust-src_*.deb "$work/root"
+  dpkg -x "$work"/rust-src_*.deb "$work/unpacked"
   rm -rf "$work/apt" "$work"/rust-src_*.deb
 }
 
 # A clean-up of the cache folder may have left half of it.
-library() { find "$work/root/usr/src" -mindepth 2 -maxdepth 2 -type d -name library 2>/dev/null | head -n1; }
+library() { find "$work/unpacked/usr/src" -mindepth 2 -maxdepth 2 -type d -name library 2>/dev/null | head -n1; }
 [ -n "$(library)" ] || fetch_source
 [ -n "$(library)" ] || die "the package rust-src has no library folder"
 
