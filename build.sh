@@ -5,7 +5,7 @@ set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 wasm=wasm32-unknown-unknown
 openid_provider="$root/tests/conformance/oidc-provider" # an independent OpenID provider in Node, for the tests
-node_minimum=20
+node_minimum=20.12
 
 # .cargo/config.toml has the component's flags, and any of these would replace them.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS CARGO_BUILD_TARGET
@@ -28,7 +28,7 @@ usage: ./build.sh COMMAND
   fmt                 formats the Rust sources
   help                this text
 
-Needs rustup (the toolchain is pinned in rust-toolchain.toml) and a C compiler; the tests also need Node 20 and npm.
+Needs rustup (the toolchain is pinned in rust-toolchain.toml) and a C compiler; the tests also need Node 20.12 and npm.
 CARGO_TARGET_DIR moves cargo's own files; DENY_ADVISORIES=1 makes lint ask the RustSec database too (needs network).
 HELP
 }
@@ -108,7 +108,7 @@ install_packages() {
   "${apt[@]}" install -y --no-install-recommends "$@" >&2 || die "apt-get could not install: $*"
 }
 
-node_is_recent() { have node && [ "$(node -p 'parseInt(process.versions.node)')" -ge "$node_minimum" ]; }
+node_is_recent() { printf 'v%s\n%s\n' "$node_minimum" "$(node --version)" | sort --version-sort --check=silent; }
 
 install_test_needs() {
   local packages=()
