@@ -63,6 +63,7 @@ fn each_mistake_is_named_with_its_path() {
         ("Entra without a tenant", with(microsoft(), &pinned("v2.0")), Error, "base_url", "tenant is missing"),
         ("Entra with a longer path", with(microsoft(), &pinned(&format!("{TENANT}/v2.0/x"))), Error, "base_url", "/TENANT/v2.0"),
         ("neither GUID nor domain", with(microsoft(), &pinned("contoso/v2.0")), Error, "base_url", "neither a GUID nor a domain"),
+        ("a tenant with spaces", with(microsoft(), &json!({ "tenant": "not a tenant!" })), Error, "tenant", "\"not a tenant!\" is neither a GUID nor a domain"),
         ("a tenant that is neither", with(microsoft(), &json!({ "tenant": "contoso" })), Error, "tenant", "neither a GUID nor a domain"),
         ("a GUID with a digit too few", with(microsoft(), &json!({ "tenant": TENANT.get(1..) })), Error, "tenant", "neither"),
         ("two tenants", with(microsoft(), &with(pinned(&format!("{TENANT}/v2.0")), &json!({ "tenant": OTHER_TENANT }))), Error, "tenant", "base_url names"),

@@ -8,6 +8,9 @@ use super::reader::Reader;
 use crate::entra::{MSA_TENANT, TenantId, is_domain};
 
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+const WHERE_THE_ID_IS: &str = "the Directory (tenant) ID on the application's Overview page";
+/// Authorities of several tenants, and of personal accounts.
+const WELL_KNOWN_TENANTS: [&str; 3] = ["organizations", "common", "consumers"];
 /// How the placeholder is written, the last one by people who copy from a browser.
 const PLACEHOLDERS: [&str; 4] = ["<TENANT_ID>", "{TENANT_ID}", "{tenant}", "%3CTENANT_ID%3E"];
 
@@ -21,6 +24,11 @@ pub(super) struct Base {
 pub(super) fn read(reader: &mut Reader, kind: ProviderKind, loopback: bool) -> Option<Base> {
     let written = reader.required("base_url", "Entra: \"https://login.microsoftonline.com/<TENANT_ID>/v2.0\"")?;
     let tenant = reader.text("tenant");
+    if let Some(tenant) = tenant.as_deref().filter(|tenant| kind == ProviderKind::Microsoft && !is_tenant(tenant)) {
+        // Before it is put into a URL, which would escape what is wrong with it.
+        reader.error("tenant", format!("{tenant:?} is neither a GUID nor a domain"), WHERE_THE_ID_IS);
+        return None;
+    }
     let filled = fill(reader, &written, tenant.as_deref())?;
     let url = parse(reader, &filled, loopback)?;
     let path = clean_path(reader, &url);
@@ -35,6 +43,12 @@ pub(super) fn read(reader: &mut Reader, kind: ProviderKind, loopback: bool) -> O
         ProviderKind::Microsoft => authority(reader, &path, tenant.as_deref())?,
     };
     Some(Base { url, authority })
+}
+
+fn is_tenant(text: &str) -> bool {
+    TenantId::parse(text).is_some()
+        || is_domain(text)
+        || WELL_KNOWN_TENANTS.iter().any(|name| name.eq_ignore_ascii_case(text))
 }
 
 fn fill(reader: &mut Reader, written: &str, tenant: Option<&str>) -> Option<String> {
@@ -150,11 +164,7 @@ fn authority(reader: &mut Reader, path: &str, tenant: Option<&str>) -> Option<Au
                 None if is_domain(other) => Some(Authority::Domain(other.to_owned())),
                 None => {
                     let key = if tenant.is_some() { "tenant" } else { "base_url" };
-                    reader.error(
-                        key,
-                        format!("{segment:?} is neither a GUID nor a domain"),
-                        "the Directory (tenant) ID on the application's Overview page",
-                    );
+                    reader.error(key, format!("{segment:?} is neither a GUID nor a domain"), WHERE_THE_ID_IS);
                     None
                 }
             }
