@@ -57,6 +57,16 @@ pub(crate) fn graph_timestamp(unix_s: i64) -> String {
     format!("{}T{}", moment.date(), moment.time())
 }
 
+/// Unix seconds of a UTC date (year, month, day) and time (hour, minute, second), all in their usual ranges.
+pub(crate) fn unix_from_utc([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> i64 {
+    let (shifted_month, shifted_year) = if month > 2 { (month - 3, year) } else { (month + 9, year - 1) }; // March is 0
+    let year_of_era = shifted_year.rem_euclid(400);
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = shifted_year.div_euclid(400) * 146_097 + day_of_era - 719_468; // days since 1970-01-01
+    days * 86_400 + hour * 3600 + minute * 60 + second
+}
+
 /// A civil date and time in UTC.
 struct Utc {
     year: i64,
@@ -111,6 +121,11 @@ mod tests {
             assert_eq!(entra_timestamp(unix_s), expected, "{name}");
         }
         assert_eq!(graph_timestamp(1_767_323_045), "2026-01-02T03:04:05");
+        for day in -80_000..80_000 {
+            let moment = Utc::from_unix(day * 86_400);
+            assert_eq!(unix_from_utc([moment.year, moment.month, moment.day], [0; 3]), day * 86_400, "day {day}");
+        }
+        assert_eq!(unix_from_utc([2026, 1, 2], [3, 4, 5]), 1_767_323_045);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod certificate;
 mod clock;
 mod control;
 mod encoding;
@@ -34,6 +35,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub use certificate::CertificateError;
 pub use control::{
     Control, ControlError, DocumentMischief, Fault, FaultAction, FaultId, FaultMatch, RequestRecord, Side,
     TokenMischief,

@@ -11,6 +11,7 @@ use crate::control::faults::Faults;
 use crate::control::mischief::{DocumentMischief, Switches};
 use crate::control::requests::RequestLog;
 use crate::keys::{KeyError, KeyRing};
+use crate::login::client_assertion::UsedAssertions;
 use crate::login::codes::IssuedCode;
 use crate::random::Random;
 use crate::seed::Seed;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(crate) access_tokens: HashSet<String>,
     pub(crate) faults: Faults,
     pub(crate) switches: Switches,
+    pub(crate) used_assertions: UsedAssertions,
     pub(crate) log: RequestLog,
 }
 
@@ -52,6 +54,7 @@ impl World {
             access_tokens: HashSet::new(),
             faults: Faults::default(),
             switches: Switches::default(),
+            used_assertions: UsedAssertions::default(),
             log: RequestLog::default(),
         };
         Ok(Self {
@@ -85,6 +88,7 @@ impl World {
         state.access_tokens.clear();
         state.faults.clear();
         state.switches = Switches::default();
+        state.used_assertions = UsedAssertions::default();
         state.log.clear();
     }
 }

@@ -33,6 +33,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/__admin/persons", post(add_person))
         .route("/__admin/persons/{key}", patch(edit_person))
         .route("/__admin/apps/{client_id}", patch(edit_app))
+        .route("/__admin/assertions", post(set_assertions))
         .route("/__admin/tokens/revoke", post(revoke))
         .route("/__admin/reset", post(reset))
 }
@@ -212,6 +213,17 @@ fn merged<T: serde::Serialize + DeserializeOwned>(current: &T, patch: &Value) ->
         }
     }
     serde_json::from_value(value).map_err(unusable)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetAssertions {
+    refuse_replays: bool,
+}
+
+async fn set_assertions(State(world): Handle, Json(order): Json<SetAssertions>) -> StatusCode {
+    Control::new(world).refuse_replayed_assertions(order.refuse_replays);
+    StatusCode::NO_CONTENT
 }
 
 async fn revoke(State(world): Handle) -> StatusCode {

@@ -18,6 +18,7 @@ pub use mischief::{DocumentMischief, TokenMischief};
 pub use requests::RequestRecord;
 
 use crate::keys::Rotation;
+use crate::login::client_assertion::UsedAssertions;
 use crate::seed::{App, Person, Seed, SeedError};
 use crate::world::World;
 
@@ -190,12 +191,18 @@ impl Control {
         Ok(())
     }
 
+    /// Whether a client assertion is refused if an accepted one had its `jti` before; off at start. Entra asks for a `jti` that is
+    /// unique, and is not known to check it. Turning it on or off forgets those seen.
+    pub fn refuse_replayed_assertions(&self, on: bool) {
+        self.world.state().used_assertions = UsedAssertions::remembering(on);
+    }
+
     /// Makes all access tokens issued so far invalid.
     pub fn revoke_access_tokens(&self) {
         self.world.state().access_tokens.clear();
     }
 
-    /// Everything back to how it was at start: directory, keys, clock, faults, mischief, log. Redirect URIs added since are gone.
+    /// Everything back to how it was at start: directory, keys, clock, faults, mischief, replay check, log. Redirect URIs added since are gone.
     pub fn reset(&self) {
         self.world.reset();
     }

@@ -1,13 +1,17 @@
 //! Client authentication at the token endpoint (RFC 6749 section 2.3.1): how it was attempted, and whether the secret is right.
+//! Assertions are checked in `client_assertion`.
 
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::authority::Authority;
+use super::client_assertion;
 use super::errors::Refusal;
 use crate::encoding::Parameters;
-use crate::seed::{App, Seed};
+use crate::seed::App;
+use crate::world::World;
 
 /// How a request authenticates the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,7 +23,7 @@ pub enum ClientAuth {
     Post,
     /// HTTP Basic (`client_secret_basic`).
     Basic,
-    /// A signed assertion in the form (`private_key_jwt`).
+    /// A signed assertion in the form (`private_key_jwt`, or another provider's token for a federated credential).
     Assertion,
     /// More than one of these: RFC 6749 section 2.3 forbids it.
     Several,
@@ -80,11 +84,10 @@ fn escaped(ahead: std::str::Bytes<'_>) -> Option<u8> {
 
 /// The app that a token request speaks for, authenticated.
 pub(crate) fn authenticate(
-    directory: &Seed,
+    world: &World,
     headers: &HeaderMap,
     form: &Parameters,
-    tenant: &str,
-    now_unix_s: i64,
+    authority: &Authority,
 ) -> Result<App, Refusal> {
     let basic = basic_credentials(headers);
     let basic_id = basic.as_ref().map(|(id, _)| id.as_str());
@@ -93,19 +96,19 @@ pub(crate) fn authenticate(
         (Some(id), _) | (None, Some(id)) => id,
         (None, None) => return Err(Refusal::MissingParameter { name: "client_id" }),
     };
-    let app = directory
-        .app(client_id)
-        .ok_or_else(|| Refusal::AppNotFound { client_id: client_id.to_owned(), tenant: tenant.to_owned() })?;
-    let secret = match ClientAuth::of(headers, form) {
+    let app = world.state().directory.app(client_id).cloned().ok_or_else(|| Refusal::AppNotFound {
+        client_id: client_id.to_owned(),
+        tenant: authority.segment().to_owned(),
+    })?;
+    let now_unix_s = world.clock.now_unix_s();
+    match ClientAuth::of(headers, form) {
         ClientAuth::None => return Err(Refusal::NoCredential),
         ClientAuth::Several => return Err(Refusal::SeveralCredentials),
-        // No app of the emulator has a certificate registered, so no assertion can be right.
-        ClientAuth::Assertion => return Err(Refusal::AssertionInvalid { client_id: client_id.to_owned() }),
-        ClientAuth::Post => form.get("client_secret").unwrap_or_default(),
-        ClientAuth::Basic => basic.as_ref().map_or("", |(_, secret)| secret.as_str()),
-    };
-    check_secret(app, secret, now_unix_s)?;
-    Ok(app.clone())
+        ClientAuth::Assertion => client_assertion::check(world, &app, authority, form, now_unix_s)?,
+        ClientAuth::Post => check_secret(&app, form.get("client_secret").unwrap_or_default(), now_unix_s)?,
+        ClientAuth::Basic => check_secret(&app, basic.as_ref().map_or("", |(_, secret)| secret), now_unix_s)?,
+    }
+    Ok(app)
 }
 
 fn check_secret(app: &App, secret: &str, now_unix_s: i64) -> Result<(), Refusal> {

@@ -111,11 +111,31 @@ pub(crate) enum Refusal {
     NoCredential,
     #[error("The request must not contain more than one client credential.")]
     SeveralCredentials,
+    #[error("The client_assertion_type '{sent}' is not supported; '{expected}' is.")]
+    AssertionTypeUnknown { sent: String, expected: &'static str },
+    #[error("JWT token is invalid or malformed: {reason}.")]
+    AssertionMalformed { reason: &'static str },
+    #[error("Authentication failed: the client assertion does not name a certificate in a supported way: {reason}.")]
+    AssertionHeader { reason: &'static str },
     #[error(
-        "Client assertion failed signature validation: the key was not found. No certificate is registered for the app \
+        "Client assertion contains an invalid signature. [Reason - {reason}, Thumbprint of key used by client: '{key}']"
+    )]
+    AssertionSignature { reason: &'static str, key: String },
+    #[error(
+        "Client assertion application identifier doesn't match 'client_id' parameter: both 'iss' and 'sub' must be \
          '{client_id}'."
     )]
-    AssertionInvalid { client_id: String },
+    AssertionOtherClient { client_id: String },
+    #[error("Client assertion audience claim does not match Realm issuer: it must be '{expected}'.")]
+    AssertionAudience { expected: String },
+    #[error(
+        "Client assertion is not within its valid time range: {reason}. Current time: {now}, assertion valid {validity}."
+    )]
+    AssertionTime { reason: &'static str, now: String, validity: String },
+    #[error("Assertion is invalid: the 'jti' '{jti}' was used before.")]
+    AssertionReplayed { jti: String },
+    #[error("No matching federated identity record found for presented assertion. {presented}")]
+    NoFederatedCredential { presented: String },
     #[error(
         "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the \
          client secret ID, for a secret added to app '{client_id}'."
@@ -196,7 +216,15 @@ impl Refusal {
             Self::GrantTypeUnknown { .. } => 70_003,
             Self::CrossOrigin { .. } => 9_002_326,
             Self::NoCredential => 7_000_218,
-            Self::AssertionInvalid { .. } => 700_027,
+            Self::AssertionTypeUnknown { .. } => 90_023, // K
+            Self::AssertionMalformed { .. } => 50_027,
+            Self::AssertionHeader { .. } => 50_012,
+            Self::AssertionSignature { .. } => 700_027,
+            Self::AssertionOtherClient { .. } => 700_021,
+            Self::AssertionAudience { .. } => 700_023,
+            Self::AssertionTime { .. } => 700_024,
+            Self::AssertionReplayed { .. } => 50_013,     // K
+            Self::NoFederatedCredential { .. } => 70_021, // K
             Self::WrongSecret { .. } => 7_000_215,
             Self::ExpiredSecret { .. } => 7_000_222,
             Self::CodeInvalid => 70_000,
@@ -232,7 +260,12 @@ impl Refusal {
             | Self::AccountDisabled => "access_denied",
             Self::GrantTypeUnknown { .. } => "unsupported_grant_type",
             Self::NoCredential
-            | Self::AssertionInvalid { .. }
+            | Self::AssertionHeader { .. }
+            | Self::AssertionSignature { .. }
+            | Self::AssertionOtherClient { .. }
+            | Self::AssertionAudience { .. }
+            | Self::AssertionTime { .. }
+            | Self::AssertionReplayed { .. }
             | Self::WrongSecret { .. }
             | Self::ExpiredSecret { .. } => "invalid_client",
             Self::CodeInvalid

@@ -4,6 +4,7 @@
 mod attacker;
 mod authority;
 mod authorize;
+pub(crate) mod client_assertion;
 pub(crate) mod client_auth;
 pub(crate) mod codes;
 mod discovery;

@@ -66,8 +66,7 @@ fn answer(world: &World, segment: &str, headers: &HeaderMap, body: &[u8]) -> Res
     }
     let grant_type = form.get("grant_type").ok_or(Refusal::MissingParameter { name: "grant_type" })?;
     refuse_browsers(headers, &form)?;
-    let now = world.clock.now_unix_s();
-    let app = authenticate(&world.state().directory, headers, &form, authority.segment(), now)?;
+    let app = authenticate(world, headers, &form, &authority)?;
     authority.knows(&app)?;
     match grant_type {
         "authorization_code" => redeem_code(world, &app, &authority, &form),

@@ -3,7 +3,10 @@
 
 use serde_json::Map;
 
-use super::{App, Audience, DomainOwnerVerified, GroupsClaim, Guid, Outcome, Person, Secret, Seed, Tenant, UserType};
+use super::{
+    App, Audience, Certificate, DomainOwnerVerified, FederatedCredential, GroupsClaim, Guid, JwkSet, Outcome, Person,
+    Secret, Seed, Tenant, UserType,
+};
 
 /// The tenant that the single-tenant app belongs to.
 pub const CONTOSO: &str = "11111111-1111-4111-8111-111111111111";
@@ -26,6 +29,24 @@ pub const MULTI_TENANT_CLIENT_ID: &str = "22222222-2222-4222-8222-222222222223";
 pub const CLIENT_SECRET: &str = "emu8Q~not.a-real_secret+of/anyone%26&=:1";
 /// A second secret of both apps, expired since 2020.
 pub const EXPIRED_SECRET: &str = "old8Q~expired-in.2020";
+/// The certificate of the single-tenant app; the other app has none.
+pub const CLIENT_CERTIFICATE_PEM: &str = include_str!("../../keys/client.crt.pem");
+/// The private key of both certificates, PKCS#8.
+pub const CLIENT_CERTIFICATE_KEY_PEM: &str = include_str!("../../keys/client.key.pem");
+/// A second certificate of the single-tenant app and of the same key, expired since 2020.
+pub const EXPIRED_CERTIFICATE_PEM: &str = include_str!("../../keys/client-expired.crt.pem");
+/// The issuer of the single-tenant app's federated credential.
+pub const FEDERATED_ISSUER: &str = "https://workloads.issuer.example/cluster-1";
+/// The subject of that credential.
+pub const FEDERATED_SUBJECT: &str = "system:serviceaccount:defguard:enrollment";
+/// The audience of that credential, the one that Entra recommends in the global cloud.
+pub const FEDERATED_AUDIENCE: &str = "api://AzureADTokenExchange";
+/// The id of that issuer's only key.
+pub const FEDERATED_KEY_ID: &str = "workload-1";
+/// The private key of that issuer, PKCS#8.
+pub const FEDERATED_KEY_PEM: &str = include_str!("../../keys/federated.key.pem");
+/// The key set of that issuer.
+const FEDERATED_JWKS: &str = include_str!("../../keys/federated.jwks.json");
 /// The redirect URI that both apps have registered; `Control::add_redirect_uri` adds more.
 pub const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1:8080/openid/callback";
 /// A URI without port, for which any port of `localhost` is accepted.
@@ -120,6 +141,15 @@ fn single_tenant_app() -> App {
             Secret { value: CLIENT_SECRET.to_owned(), expires_at_unix_s: None },
             Secret { value: EXPIRED_SECRET.to_owned(), expires_at_unix_s: Some(1_577_836_800) },
         ],
+        certificates: [CLIENT_CERTIFICATE_PEM, EXPIRED_CERTIFICATE_PEM]
+            .map(|pem| Certificate { pem: pem.to_owned() })
+            .to_vec(),
+        federated_credentials: vec![FederatedCredential {
+            issuer: FEDERATED_ISSUER.to_owned(),
+            subject: FEDERATED_SUBJECT.to_owned(),
+            audience: FEDERATED_AUDIENCE.to_owned(),
+            jwks: federated_jwks(),
+        }],
         redirect_uris: vec![DEFAULT_REDIRECT_URI.to_owned(), LOCALHOST_REDIRECT_URI.to_owned()],
         optional_claims: ["email", "family_name", "given_name", "xms_edov", "acct"].map(str::to_owned).to_vec(),
         groups_claim: true,
@@ -129,11 +159,18 @@ fn single_tenant_app() -> App {
     }
 }
 
+/// The key set of `keys/`; an unreadable file shows as an empty set, and no federated assertion is accepted.
+fn federated_jwks() -> JwkSet {
+    serde_json::from_str(FEDERATED_JWKS).unwrap_or_default()
+}
+
 fn multi_tenant_app() -> App {
     App {
         client_id: guid(MULTI_TENANT_CLIENT_ID),
         name: "Defguard for every tenant".to_owned(),
         audience: Audience::MultiTenantAndPersonal,
+        certificates: Vec::new(),
+        federated_credentials: Vec::new(),
         assignment_required: false,
         unassigned: Vec::new(),
         ..single_tenant_app()

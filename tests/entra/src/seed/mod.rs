@@ -2,6 +2,7 @@
 //! Only data, loadable from JSON; how it shows in documents and tokens is the business of `login` and `graph`.
 //! The vocabulary is that of Entra's portal (tenant, app registration, optional claims, guest).
 
+mod credentials;
 pub mod fixtures;
 mod guid;
 mod person;
@@ -9,6 +10,9 @@ mod person;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::certificate::CertificateError;
+
+pub use credentials::{Certificate, FederatedCredential, JwkSet, RsaJwk};
 pub use guid::{Guid, NotAGuid};
 pub use person::{DomainOwnerVerified, GroupsClaim, Outcome, Person, UserType};
 
@@ -59,6 +63,7 @@ impl Seed {
                     tenant: app.home_tenant.clone(),
                 });
             }
+            credentials::check(app.client_id.as_str(), &app.certificates, &app.federated_credentials)?;
         }
         Ok(())
     }
@@ -152,6 +157,12 @@ pub struct App {
     pub audience: Audience,
     /// Client secrets; several may be valid at once.
     pub secrets: Vec<Secret>,
+    /// Certificates for `private_key_jwt`; several may be valid at once.
+    #[serde(default)]
+    pub certificates: Vec<Certificate>,
+    /// Other identity providers whose tokens authenticate the app.
+    #[serde(default)]
+    pub federated_credentials: Vec<FederatedCredential>,
     /// Registered redirect URIs; compared by case, the port is ignored for `localhost` alone.
     pub redirect_uris: Vec<String>,
     /// Optional claims of the ID token by name, as in the manifest's `optionalClaims.idToken`.
@@ -200,6 +211,22 @@ pub enum SeedError {
         /// The missing tenant.
         tenant: Guid,
     },
+    /// A registered certificate is none.
+    #[error("a certificate of app {client_id} cannot be used: {reason}")]
+    Certificate {
+        /// The app.
+        client_id: String,
+        /// What is wrong with it.
+        reason: CertificateError,
+    },
+    /// A federated credential could never match, or is one too many.
+    #[error("a federated credential of app {client_id} cannot be used: {reason}")]
+    FederatedCredential {
+        /// The app.
+        client_id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 #[cfg(test)]
@@ -213,6 +240,29 @@ mod tests {
         assert_eq!(Seed::from_json(&text).unwrap(), seed);
     }
 
+    fn twice(credentials: &mut Vec<FederatedCredential>) {
+        credentials.extend(credentials.clone());
+    }
+
+    fn numbered(count: usize) -> Vec<FederatedCredential> {
+        let credential = |number| FederatedCredential {
+            issuer: "https://issuer.example".to_owned(),
+            subject: format!("workload-{number}"),
+            audience: fixtures::FEDERATED_AUDIENCE.to_owned(),
+            jwks: JwkSet::default(),
+        };
+        (0..count).map(credential).collect()
+    }
+
+    #[test]
+    fn an_app_of_an_older_seed_has_neither_certificates_nor_federated_credentials() {
+        let mut value = serde_json::to_value(Seed::demo()).unwrap();
+        let app = value["apps"][0].as_object_mut().unwrap();
+        assert!(app.remove("certificates").is_some() && app.remove("federated_credentials").is_some());
+        let seed = Seed::from_json(&value.to_string()).unwrap();
+        assert_eq!((seed.apps[0].certificates.len(), seed.apps[0].federated_credentials.len()), (0, 0));
+    }
+
     #[test]
     fn unusable_seeds_are_refused_with_the_reason() {
         type Change = fn(&mut Seed);
@@ -222,6 +272,14 @@ mod tests {
             ("app twice", |s| s.apps.push(s.apps[0].clone()), "two entries with the app"),
             ("person key twice", |s| s.persons[1].key = "ada".into(), "two entries with the person key"),
             ("object id twice", |s| s.persons[1].oid = s.persons[0].oid.clone(), "two entries with the object id"),
+            ("certificate that is none", |s| s.apps[0].certificates[0].pem.clear(), "is not PEM"),
+            ("federated credential twice", |s| twice(&mut s.apps[0].federated_credentials), "occur twice"),
+            (
+                "federated key that is none",
+                |s| s.apps[0].federated_credentials[0].jwks.keys[0].kty = "EC".into(),
+                "not an RSA",
+            ),
+            ("21 federated credentials", |s| s.apps[0].federated_credentials = numbered(21), "there are 21"),
             ("person without tenant", |s| s.tenants.retain(|t| t.id != fixtures::FABRIKAM), "which the seed does not"),
         ];
         for (name, change, expected) in table {

@@ -9,8 +9,10 @@
     reason = "test support: a failure here is a failed test"
 )]
 
+mod assertions;
 mod authorize;
 mod binary;
+mod client_assertion;
 mod control;
 mod discovery;
 mod faults;
