@@ -202,7 +202,12 @@ impl Gateway {
         let result = match settle(outcome) {
             Ok(completion) => {
                 let identity = Identity::from_component(provider.id.as_str(), completion.identity);
-                self.hand_over(identity, trace).await
+                match identity.check() {
+                    Ok(()) => self.hand_over(identity, trace).await,
+                    Err(reason) => {
+                        Err(LoginError::Plugin(CallError::Trap(format!("its identity breaks the contract: {reason}"))))
+                    }
+                }
             }
             Err(error) => Err(error),
         };

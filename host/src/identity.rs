@@ -76,6 +76,26 @@ impl Identity {
         }
     }
 
+    /// What the contract promises of an identity (wit/login.wit), held against what the component gave.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let is_username_character = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let username_good = (1..=63).contains(&self.username.len())
+            && self.username.bytes().all(is_username_character)
+            && self.username.starts_with(|first: char| first.is_ascii_alphanumeric());
+        let texts = [&self.issuer, &self.subject, &self.email, &self.given_name, &self.family_name, &self.display_name];
+        if !username_good {
+            Err("its user name isn't one of Defguard's")
+        } else if self.email.matches('@').count() != 1 {
+            Err("its address isn't one")
+        } else if texts.iter().any(|text| text.is_empty() || text.len() > 1024 || text.contains(char::is_control)) {
+            Err("one of its texts is empty, too long, or has control characters")
+        } else if matches!(&self.groups, Groups::Known { ids } if ids.len() > 11_000) {
+            Err("it has more groups than the contract allows")
+        } else {
+            Ok(())
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
         Self {
@@ -92,6 +112,36 @@ impl Identity {
             display_name: "Ada Example".into(),
             phone: None,
             groups: Groups::NotRequested,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Spoil = fn(&mut Identity);
+
+    #[test]
+    fn what_a_component_may_not_give() {
+        let table: &[(&str, Spoil)] = &[
+            ("no user name", |identity| identity.username.clear()),
+            ("64 characters", |identity| identity.username = "a".repeat(64)),
+            ("a space", |identity| identity.username = "a b".into()),
+            ("a dot first", |identity| identity.username = ".a".into()),
+            ("no address", |identity| identity.email = "ada".into()),
+            ("two addresses", |identity| identity.email = "a@b@c".into()),
+            ("a line break in the address", |identity| identity.email = "a@b\r\nBcc: c".into()),
+            ("no name", |identity| identity.given_name.clear()),
+            ("a name of 2 KiB", |identity| identity.family_name = "x".repeat(2048)),
+            ("no subject", |identity| identity.subject.clear()),
+            ("12000 groups", |identity| identity.groups = Groups::Known { ids: vec![String::new(); 12_000] }),
+        ];
+        assert_eq!(Identity::sample().check(), Ok(()));
+        for (name, spoil) in table {
+            let mut identity = Identity::sample();
+            spoil(&mut identity);
+            assert!(identity.check().is_err(), "{name}");
         }
     }
 }

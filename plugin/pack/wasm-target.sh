@@ -80,7 +80,12 @@ toolchain="$(rustup show active-toolchain 2>/dev/null | cut -d' ' -f1 || true)"
     cargo build -q -Z build-std=std,panic_abort --target "$target" --release
 ) >&2 || die "building std failed"
 mkdir -p "$libdir"
-cp "$crate/target/$target/release/deps/"*.rlib "$libdir/"
+# libstd comes last, by a rename: it tells that all of it is there.
+for library in "$crate/target/$target/release/deps/"*.rlib; do
+  case "$library" in */libstd-*) std="$library" ;; *) cp "$library" "$libdir/" ;; esac
+done
+cp "$std" "$libdir/.partial"
+mv "$libdir/.partial" "$libdir/${std##*/}"
 rm -rf "$crate"
 have_std || die "built, but std isn't in $libdir"
 say "ready"

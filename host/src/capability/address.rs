@@ -32,13 +32,15 @@ pub fn check(address: IpAddr, loopback_allowed: bool) -> Result<(), AddressRefus
 }
 
 fn check_v4(address: Ipv4Addr, loopback_allowed: bool) -> Result<(), AddressRefusal> {
-    let [a, b, c, _] = address.octets();
+    let [a, b, c, d] = address.octets();
     match (a, b, c) {
         (127, ..) if loopback_allowed => Ok(()),
         (127, ..) => Err(AddressRefusal::Loopback),
         (10, ..) | (192, 168, _) => Err(AddressRefusal::Private),
         (172, 16..=31, _) | (100, 64..=127, _) => Err(AddressRefusal::Private),
         (169, 254, _) => Err(AddressRefusal::LinkLocal),
+        // Azure's own service for the machines in it, on a public number.
+        (168, 63, 129) if d == 16 => Err(AddressRefusal::LinkLocal),
         (224..=239, ..) | (255, 255, 255) => Err(AddressRefusal::Multicast),
         (0, ..) | (240..=255, ..) => Err(AddressRefusal::Reserved),
         (192, 0, 0 | 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113) => Err(AddressRefusal::Reserved),
@@ -62,6 +64,8 @@ fn check_v6(address: Ipv6Addr, loopback_allowed: bool) -> Result<(), AddressRefu
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
         [0x64, 0xff9b, 1, ..] => Err(AddressRefusal::Private),
         [0x2002, high, low, ..] => embedded(high, low),
+        // IPv4-translated (RFC 2765).
+        [0, 0, 0, 0, 0xffff, 0, high, low] => embedded(high, low),
         [0xfc00..=0xfdff, ..] => Err(AddressRefusal::Private),
         [0xfe80..=0xfebf, ..] => Err(AddressRefusal::LinkLocal),
         [0xfec0..=0xfeff, ..] => Err(AddressRefusal::Private), // site-local, deprecated
@@ -87,6 +91,9 @@ mod tests {
             ("2603:1006:2000::1", Ok(())),
             ("127.0.0.1", Err(Loopback)),
             ("127.8.9.1", Err(Loopback)),
+            ("168.63.129.16", Err(LinkLocal)),
+            ("168.63.129.17", Ok(())),
+            ("::ffff:0:127.0.0.1", Err(Loopback)),
             ("::1", Err(Loopback)),
             ("::ffff:127.0.0.1", Err(Loopback)),
             ("10.1.2.3", Err(Private)),

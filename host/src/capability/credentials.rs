@@ -10,7 +10,7 @@ use super::http::{Prepared, note_denial, prepare};
 use crate::config::Secret;
 use crate::sandbox::CallState;
 use crate::sandbox::bindings::defguard::openid::credentials::{self, Failure, Method};
-use crate::sandbox::bindings::defguard::openid::http::{Error, Request, Response};
+use crate::sandbox::bindings::defguard::openid::http::{Error, Method as HttpMethod, Request, Response};
 
 /// Form fields that only the host may set (RFC 6749 section 2.3, RFC 7521 section 4.2).
 const RESERVED: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
@@ -73,6 +73,14 @@ fn find(haystack: &[u8], needle: &[u8]) -> bool {
     !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
 }
 
+/// A credential in the body of anything else would be a credential in a log.
+fn check_form_post(request: &Request) -> Result<(), Failure> {
+    match request.method {
+        HttpMethod::Post => Ok(()),
+        HttpMethod::Get => Err(Failure::InvalidRequest("only a POST carries a credential".into())),
+    }
+}
+
 fn form_body(prepared: &Prepared) -> Result<Vec<u8>, Failure> {
     let is_form = prepared
         .headers
@@ -118,6 +126,7 @@ impl credentials::Host for CallState {
 
 async fn send_authenticated(state: &mut CallState, request: Request, method: Method) -> Result<Response, Failure> {
     let context = state.spend_request().map_err(Failure::Http)?;
+    check_form_post(&request)?;
     if request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
         return Err(Failure::InvalidRequest("the request has an Authorization header of its own".into()));
     }
@@ -139,7 +148,6 @@ mod tests {
     use super::*;
     use crate::capability::AllowedOrigins;
     use crate::sandbox::Limits;
-    use crate::sandbox::bindings::defguard::openid::http::Method as HttpMethod;
 
     const SECRET: &str = "a+b/c%d&e=f:g é";
 
@@ -197,6 +205,15 @@ mod tests {
             let outcome = credential().authenticate(&mut prepared(body, content_type), Method::ClientSecretPost);
             assert!(matches!(outcome, Err(Failure::InvalidRequest(_))), "{body} {content_type}: {outcome:?}");
         }
+        let get = Request {
+            method: HttpMethod::Get,
+            url: "https://a.example/".into(),
+            headers: Vec::new(),
+            body: Some(b"a=b".to_vec()),
+            timeout_ms: 1,
+            max_response_bytes: 1,
+        };
+        assert!(matches!(check_form_post(&get), Err(Failure::InvalidRequest(_))));
         let outcome = credential().authenticate(&mut prepared("a=b", FORM), Method::PrivateKeyJwt);
         assert_eq!(outcome, Err(Failure::MethodUnavailable));
     }

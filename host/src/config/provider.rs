@@ -246,7 +246,9 @@ fn refuse_later_features(reader: &mut Reader, table: &Table, prefix: &str) {
             );
         }
     }
-    if table.get("directory").and_then(|directory| directory.get("enabled")).and_then(Value::as_bool) == Some(true) {
+    // Switched off it may stand there, whatever else it says; anything else would be ignored silently.
+    let off = |directory: &Value| directory.get("enabled").and_then(Value::as_bool) == Some(false);
+    if table.get("directory").is_some_and(|directory| !off(directory)) {
         reader.problem(
             format!("{prefix}.directory.enabled"),
             "this version doesn't synchronise directories yet",

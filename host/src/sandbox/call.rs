@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
 use wasmtime::{ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
 
 use super::bindings::{Plugin, PluginPre};
@@ -99,13 +98,12 @@ impl ResourceLimiter for Limiter {
 pub(super) async fn run<T>(
     runtime: &Runtime,
     pre: &PluginPre<CallState>,
-    gate: &Semaphore,
     grant: Grant,
     body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
     let limits = runtime.limits();
     // Beyond the pool instantiation fails instead of waiting: so wait here.
-    let Ok(Ok(_permit)) = tokio::time::timeout(limits.queue_wait, gate.acquire()).await else {
+    let Ok(Ok(_permit)) = tokio::time::timeout(limits.queue_wait, runtime.gate().acquire()).await else {
         return Err(CallError::Busy(limits.concurrent_calls));
     };
     let mut store = store(runtime, grant);

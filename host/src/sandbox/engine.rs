@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -18,6 +19,7 @@ pub struct Runtime {
     linker: Linker<CallState>,
     limits: Arc<Limits>,
     pooling: bool,
+    gate: Semaphore,
 }
 
 impl Runtime {
@@ -37,7 +39,8 @@ impl Runtime {
         bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         start_epochs(&engine, limits.epoch_tick)?;
-        Ok(Self { engine, linker, limits, pooling })
+        let gate = Semaphore::new(limits.concurrent_calls as usize);
+        Ok(Self { engine, linker, limits, pooling, gate })
     }
 
     /// The engine that compiled every component of this runtime.
@@ -53,6 +56,11 @@ impl Runtime {
     /// Whether instances come from the pool.
     pub fn is_pooling(&self) -> bool {
         self.pooling
+    }
+
+    /// One place in the pool each: during a reload two plugins share it.
+    pub(super) fn gate(&self) -> &Semaphore {
+        &self.gate
     }
 
     pub(super) fn linker(&self) -> &Linker<CallState> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Limits {
     /// Calls that may run at the same time; more of them wait (`queue`), up to `queue_wait`.
     pub concurrent_calls: u32,
-    /// How long a call waits for a free instance before it is refused as busy.
+    /// How long a call waits for a free instance before it is refused as busy. With `call_wall` under 30 s.
     pub queue_wait: Duration,
     /// Wall clock of one call, everything in it included. Browsers and proxies give up at 30 s or later.
     pub call_wall: Duration,
@@ -44,7 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrent_calls: 512,
-            queue_wait: Duration::from_secs(10),
+            queue_wait: Duration::from_secs(3),
             call_wall: Duration::from_secs(25),
             call_cpu_ticks: 200, // 2 s; a login takes well under one tick
             epoch_tick: Duration::from_millis(10),

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
@@ -22,7 +21,6 @@ pub type Problem = configuration::Problem;
 pub struct Plugin {
     runtime: Arc<Runtime>,
     pre: PluginPre<CallState>,
-    gate: Semaphore,
     sha256: String,
     path: PathBuf,
 }
@@ -41,8 +39,7 @@ impl Plugin {
         let contract = |error: wasmtime::Error| LoadError::Contract { path: path.into(), reason: format!("{error:#}") };
         let pre = runtime.linker().instantiate_pre(&component).map_err(contract)?;
         let pre = PluginPre::new(pre).map_err(contract)?;
-        let gate = Semaphore::new(runtime.limits().concurrent_calls as usize);
-        let plugin = Self { runtime: Arc::clone(runtime), pre, gate, sha256, path: path.into() };
+        let plugin = Self { runtime: Arc::clone(runtime), pre, sha256, path: path.into() };
         plugin.describe().await.map_err(|error| LoadError::Smoke { path: path.into(), reason: error.to_string() })?;
         Ok(plugin)
     }
@@ -65,7 +62,7 @@ impl Plugin {
     /// `configuration.describe`.
     pub async fn describe(&self) -> Result<Description, CallError> {
         let grant = Grant::nothing();
-        run(&self.runtime, &self.pre, &self.gate, grant, async |store, plugin| {
+        run(&self.runtime, &self.pre, grant, async |store, plugin| {
             plugin.defguard_openid_configuration().call_describe(store).await
         })
         .await
@@ -74,7 +71,7 @@ impl Plugin {
     /// `configuration.validate`.
     pub async fn validate(&self, provider: &str) -> Result<Vec<Problem>, CallError> {
         let grant = Grant::nothing();
-        run(&self.runtime, &self.pre, &self.gate, grant, async |store, plugin| {
+        run(&self.runtime, &self.pre, grant, async |store, plugin| {
             plugin.defguard_openid_configuration().call_validate(store, provider).await
         })
         .await
@@ -86,7 +83,7 @@ impl Plugin {
         grant: Grant,
         request: &login::BeginRequest,
     ) -> Result<Result<login::Authorization, login::Refusal>, CallError> {
-        run(&self.runtime, &self.pre, &self.gate, grant, async |store, plugin| {
+        run(&self.runtime, &self.pre, grant, async |store, plugin| {
             plugin.defguard_openid_login().call_begin(store, request).await
         })
         .await
@@ -98,7 +95,7 @@ impl Plugin {
         grant: Grant,
         request: &login::CompleteRequest,
     ) -> Result<Result<login::Completion, login::Refusal>, CallError> {
-        run(&self.runtime, &self.pre, &self.gate, grant, async |store, plugin| {
+        run(&self.runtime, &self.pre, grant, async |store, plugin| {
             plugin.defguard_openid_login().call_complete(store, request).await
         })
         .await
@@ -106,7 +103,7 @@ impl Plugin {
 
     /// An instance made and dropped, nothing called: for the bench.
     pub async fn instantiate_only(&self) -> Result<(), CallError> {
-        run(&self.runtime, &self.pre, &self.gate, Grant::nothing(), async |_, _| Ok(())).await
+        run(&self.runtime, &self.pre, Grant::nothing(), async |_, _| Ok(())).await
     }
 }
 

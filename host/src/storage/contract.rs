@@ -111,6 +111,8 @@ async fn redb_remembers_across_a_restart_and_a_second_host_is_told() {
     first.put(key("kept"), entry(b"1"), NOW).await.unwrap();
     first.put(key("taken"), entry(b"2"), NOW).await.unwrap();
     first.take(key("taken"), NOW).await.unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "nobody else reads it");
     let second = RedbStorage::open(path.clone(), NOW).await;
     let message = second.err().expect("a second opener is refused").to_string();
     assert!(message.contains("another process"), "{message}");

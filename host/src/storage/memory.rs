@@ -32,9 +32,8 @@ impl Inner {
     }
 
     fn insert(&mut self, key: Key, entry: Entry) -> Result<(), StorageError> {
-        if !self.entries.contains_key(&key) {
-            self.usage.check(&key, &entry.value)?;
-        }
+        let replaced = self.entries.get(&key).map(|old| size(&key, &old.value));
+        self.usage.check(&key, &entry.value, replaced)?;
         self.remove(&key);
         self.usage.add(key.namespace.as_str(), size(&key, &entry.value));
         self.entries.insert(key, entry);

@@ -73,6 +73,7 @@ impl RedbStorage {
     }
 
     fn open_blocking(path: &std::path::Path, now: u64) -> Result<Self, StorageError> {
+        private(path)?;
         let database = Database::create(path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => StorageError::Unavailable(format!(
                 "{} is in use by another process; one host has one redb file (several proxies need a shared storage)",
@@ -112,6 +113,17 @@ impl RedbStorage {
             TrySendError::Disconnected(_) => ended(),
         })?;
         done.await.map_err(|_| ended())?
+    }
+}
+
+/// Makes the file, if it isn't there, so that only this user reads it: identities and verifiers are in it.
+fn private(path: &std::path::Path) -> Result<(), StorageError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StorageError::Unavailable(format!("{}: {error}", path.display()))),
     }
 }
 
@@ -206,9 +218,8 @@ impl Writer {
         entry: &Entry,
     ) -> Result<Result<(), StorageError>, StorageError> {
         let path = key.path();
-        if read(entries, &path)?.is_none()
-            && let Err(error) = self.usage.check(key, &entry.value)
-        {
+        let replaced = read(entries, &path)?.map(|old| size(key, &old.value));
+        if let Err(error) = self.usage.check(key, &entry.value, replaced) {
             return Ok(Err(error));
         }
         self.remove(entries, expiries, &path)?;
@@ -293,9 +304,18 @@ impl Storage for RedbStorage {
     }
 
     async fn sweep(&self, now: u64) -> Result<u64, StorageError> {
-        match self.change(Change::Sweep, now).await? {
-            Done::Swept(entries) => Ok(entries),
-            _ => Err(unavailable("the storage answered another question")),
+        let mut total = 0;
+        loop {
+            // One commit each, so that sign-ins get their turn in between.
+            match self.change(Change::Sweep, now).await? {
+                Done::Swept(entries) => {
+                    total += entries;
+                    if entries < SWEEP as u64 {
+                        return Ok(total);
+                    }
+                }
+                _ => return Err(unavailable("the storage answered another question")),
+            }
         }
     }
 }

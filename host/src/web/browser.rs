@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{OptionalFromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use url::form_urlencoded;
 
@@ -15,6 +15,9 @@ use super::api::{self, CallbackAddress};
 use super::pages;
 use crate::capability::TraceId;
 use crate::gateway::Gateway;
+
+/// The largest form that becomes a query, in bytes: no provider's is larger.
+const MAX_FORM_BYTES: usize = 16 << 10;
 
 /// The provider in the callback's path, if it names one.
 pub(super) struct InPath(Option<String>);
@@ -35,10 +38,14 @@ pub(super) async fn sign_in(State(gateway): State<Arc<Gateway>>) -> Response {
 
 /// `GET /openid/start?provider=ID`: begins, and sends the browser to the provider.
 pub(super) async fn start(
+    method: Method,
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    if method == Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     // A browser that only looks ahead would begin logins that nobody finishes.
     if ["sec-purpose", "purpose"]
         .iter()
@@ -68,22 +75,40 @@ pub(super) async fn start(
 
 /// `GET /openid/callback[/{provider}]`: `response_mode=query`.
 pub(super) async fn callback_query(
+    method: Method,
     State(gateway): State<Arc<Gateway>>,
     InPath(provider): InPath,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    if method == Method::HEAD {
+        // A look at the callback must not redeem its code.
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     let query = query.unwrap_or_default();
     finish(&gateway, provider, &headers, query.as_bytes()).await
 }
 
-/// `POST /openid/callback[/{provider}]`: `response_mode=form_post`.
+/// `POST /openid/callback[/{provider}]`: `response_mode=form_post`, a form that the provider's page sends. Browsers keep
+/// `SameSite=Lax` cookies back from a request of another site; so it is answered with a redirect to the same address, with
+/// the form as its query, which is a request of ours.
 pub(super) async fn callback_form(
     State(gateway): State<Arc<Gateway>>,
     InPath(provider): InPath,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let path = provider.as_ref().map_or_else(|| "/openid/callback".to_owned(), |id| format!("/openid/callback/{id}"));
+    let known = gateway.config().providers.iter().any(|known| gateway.config().callback_path(&known.id) == path);
+    let is_from_elsewhere = !super::cookies::any(&headers);
+    if known && is_from_elsewhere && body.len() <= MAX_FORM_BYTES && !body.is_empty() {
+        // Parsed and written anew: nothing but parameters gets into the address.
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(form_urlencoded::parse(&body)).finish();
+        if let Ok(location) = HeaderValue::try_from(format!("{path}?{query}")) {
+            return (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
+        }
+    }
     finish(&gateway, provider, &headers, &body).await
 }
 

@@ -24,6 +24,15 @@ pub(super) struct Binding {
     issued_unix_s: u64,
 }
 
+/// The longest life of a cookie, in seconds.
+const MAX_LIFE_S: u64 = 3600;
+
+/// 1 to 128 characters of base64url.
+fn is_token(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 fn name(state: &str) -> String {
     let hash = sha256_hex(state.as_bytes());
     format!("{PREFIX}{}", hash.get(..16).unwrap_or_default())
@@ -53,8 +62,13 @@ fn decode(value: &str) -> Option<Binding> {
     let mut parts = value.splitn(3, '.');
     let provider = ProviderId::parse(parts.next()?).ok()?;
     let issued_unix_s = parts.next()?.parse().ok()?;
-    let secret = parts.next().filter(|secret| (1..=128).contains(&secret.len()))?.to_owned();
+    let secret = parts.next().filter(|secret| is_token(secret))?.to_owned();
     Some(Binding { secret, provider, issued_unix_s })
+}
+
+/// Whether the browser sent any binding at all.
+pub(super) fn any(headers: &HeaderMap) -> bool {
+    !ours(headers).is_empty()
 }
 
 /// The binding that belongs to a `state`, if this browser has it.
@@ -73,7 +87,11 @@ pub(super) fn set(
     now_unix_s: u64,
     expires_at_unix_s: u64,
 ) {
-    let life = expires_at_unix_s.saturating_sub(now_unix_s);
+    // The component's word counts within bounds: nothing of it may become an attribute, or stay for years.
+    if !is_token(secret) {
+        return;
+    }
+    let life = expires_at_unix_s.saturating_sub(now_unix_s).min(MAX_LIFE_S);
     let value = format!("{}={provider}.{now_unix_s}.{secret}; {}; Max-Age={life}", name(state), ATTRIBUTES);
     append(answer, &value);
     let mut present = ours(request);
@@ -96,7 +114,7 @@ fn removal(name: &str) -> String {
 }
 
 fn append(answer: &mut HeaderMap, value: &str) {
-    // Names are hexadecimal, values base64url by contract; anything else isn't sent.
+    // Names are hexadecimal, values tokens: always a header.
     if let Ok(value) = HeaderValue::try_from(value) {
         answer.append(SET_COOKIE, value);
     }
@@ -145,6 +163,18 @@ mod tests {
         ] {
             assert_eq!(find(&request(&cookies), "s"), None, "{case}");
         }
+    }
+
+    #[test]
+    fn a_component_sets_no_attributes() {
+        for secret in ["", "x; Domain=example.com", "x y", "a,b", &"x".repeat(129)] {
+            let mut answer = HeaderMap::new();
+            set(&mut answer, &HeaderMap::new(), "s", secret, &provider(), 0, 600);
+            assert_eq!(sent(&answer), Vec::<&str>::new(), "{secret}");
+        }
+        let mut answer = HeaderMap::new();
+        set(&mut answer, &HeaderMap::new(), "s", "x", &provider(), 0, u64::MAX);
+        assert!(sent(&answer)[0].ends_with("Max-Age=3600"), "{:?}", sent(&answer));
     }
 
     #[test]

@@ -95,8 +95,23 @@ async fn form_post_is_taken_as_well() {
     let callback = url::Url::parse(&browser.callback_url(person::ADA).await).unwrap();
     let form: Vec<(String, String)> = callback.query_pairs().into_owned().collect();
     let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let done = browser.post_form("/openid/callback", &form).await;
+    // A browser keeps the cookie back from another site's form, and sends it when it follows the redirect.
+    let cookies = browser.cookies();
+    browser.forget();
+    let redirect = browser.post_form("/openid/callback", &form).await;
+    assert_eq!(redirect.status, 303, "{}", redirect.body);
+    for (name, value) in cookies {
+        browser.set_cookie(&name, &value);
+    }
+    let done = browser.get(&redirect.location.unwrap()).await;
     assert_eq!(done.status, 200, "{}", done.body);
+    let nothing = stack.browser().post_form("/openid/callback/none", &form).await;
+    assert_eq!(
+        (nothing.status, nothing.location),
+        (404, None),
+        "an address of no provider is no redirect: {}",
+        nothing.body
+    );
 }
 
 #[tokio::test]

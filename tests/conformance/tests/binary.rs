@@ -168,3 +168,21 @@ async fn memory_stays_bounded_by_large_answers() {
     let after = resident();
     assert!(after < before + 50, "{before} MiB before, {after} MiB after ten answers of 50 MB");
 }
+
+#[tokio::test]
+async fn the_demonstration_ends_with_one_line_of_json() {
+    let output = Command::new(env!("CARGO_BIN_EXE_demo"))
+        .args(["--once", "--host"])
+        .arg(binary())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    let last: serde_json::Value =
+        serde_json::from_str(out.lines().last().unwrap()).unwrap_or_else(|error| panic!("{error}: {out}"));
+    assert_eq!(last["identity"]["email"], "ada@contoso.example");
+    assert_eq!(last["token"].as_str().map(str::len), Some(32));
+    assert!(last["url"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+}

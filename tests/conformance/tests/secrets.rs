@@ -5,6 +5,12 @@ use conformance::{Entra, HostOptions};
 use entra_emulator::fixtures::{self, person};
 use entra_emulator::{Fault, FaultAction, Side, TokenMischief};
 
+/// Not the emulator's, nor the HTTP client's of this test's browser, which must handle secrets.
+fn is_ours(line: &str) -> bool {
+    let target = line.split_whitespace().find(|word| word.ends_with(':') && !word.contains('T')).unwrap_or_default();
+    !["entra_emulator", "reqwest", "hyper", "hyper_util", "conformance"].iter().any(|other| target.starts_with(other))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_in_any_log_or_answer() {
     let logs = Logs::capture();
@@ -50,10 +56,7 @@ async fn no_secret_is_in_any_log_or_answer() {
     for (name, secret) in &secrets {
         assert!(secret.len() >= 32, "{name} is long enough to be searched for: {secret}");
         assert!(!shown.contains(secret), "{name} is on a page");
-        let ours: Vec<_> = text
-            .lines()
-            .filter(|line| line.contains(secret.as_str()) && line.contains("defguard_openid_host"))
-            .collect();
+        let ours: Vec<_> = text.lines().filter(|line| line.contains(secret.as_str()) && is_ours(line)).collect();
         assert!(ours.is_empty(), "{name} is in the log: {ours:?}");
     }
     for marker in ["eyJ", "Bearer ", "client_secret="] {

@@ -62,8 +62,10 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     println!("Open this page:  {url}/openid/sign-in");
     println!("End it with Ctrl-C.");
     std::io::stdout().flush()?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         signal = tokio::signal::ctrl_c() => signal?,
+        _ = terminate.recv() => {}
         status = host.wait() => return Err(format!("the host ended: {}", status?).into()),
     }
     Ok(())
