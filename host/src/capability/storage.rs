@@ -73,12 +73,7 @@ impl storage::Host for CallState {
         value: Vec<u8>,
         ttl_s: u32,
     ) -> wasmtime::Result<Result<bool, Error>> {
-        Ok(async {
-            let (key, context) = self.storage_key(&key)?;
-            let entry = entry(&context, value, ttl_s)?;
-            Ok(context.storage.compare_and_swap(key, None, entry, context.clock.now_unix_ms()).await?)
-        }
-        .await)
+        storage::Host::compare_and_swap(self, key, None, value, ttl_s).await
     }
 
     async fn take(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
