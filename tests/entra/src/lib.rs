@@ -2,7 +2,8 @@
 //!
 //! It runs on loopback, knows only made-up people, and is deterministic but for the time. It is written from Microsoft's documentation
 //! and from observed traffic, independently of the plugin and the host, so that a misunderstanding on one side does not hide on the
-//! other. Everything can be made to go wrong: see [`Control`], [`TokenMischief`], [`DocumentMischief`] and [`FaultAction`].
+//! other. Everything can be made to go wrong: see [`Control`], [`TokenMischief`],
+//! [`ClaimMischief`], [`DocumentMischief`] and [`FaultAction`].
 //!
 //! ```
 //! # async fn example() -> Result<(), entra_emulator::StartError> {
@@ -37,9 +38,10 @@ use tokio::task::JoinSet;
 
 pub use certificate::CertificateError;
 pub use control::{
-    Control, ControlError, DocumentMischief, Fault, FaultAction, FaultId, FaultMatch, RequestRecord, Side,
-    TokenMischief,
+    ClaimMischief, Confidential, ConfidentialKind, Control, ControlError, DocumentMischief, Fault, FaultAction,
+    FaultId, FaultMatch, PageLie, RequestRecord, Side, TokenMischief,
 };
+pub use graph::settings::GraphSettings;
 pub use keys::{KeyError, Rotation};
 pub use login::client_auth::ClientAuth;
 pub use seed::{Seed, SeedError, fixtures};

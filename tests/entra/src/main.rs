@@ -21,7 +21,7 @@ struct Arguments {
     /// Address of the Graph side; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:9102")]
     graph: SocketAddr,
-    /// JSON file with tenants, apps and persons; without it the built-in seed.
+    /// JSON file with tenants, apps, persons and groups; without it the built-in seed.
     #[arg(long)]
     seed: Option<PathBuf>,
     /// Redirect URI to register for every app; can be repeated.

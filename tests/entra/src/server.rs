@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use crate::control::Side;
 use crate::control::fault_actions::{self, ResetConnection, Target};
 use crate::control::requests::Observed;
+use crate::encoding::Parameters;
 use crate::world::World;
 
 /// The largest request body that is read.
@@ -94,13 +95,14 @@ impl Service {
             headers: &parts.headers,
             body: &body,
         };
-        let (seq, fault) = self.arrived(&observed);
-        let (form, headers) = (observed.form(), parts.headers.clone());
+        let form = observed.form();
+        let (seq, fault) = self.arrived(&observed, &form);
+        let (uri, headers) = (parts.uri.clone(), parts.headers.clone());
         let genuine = self.handled(Request::from_parts(parts, Body::from(body)));
         let answer = match fault {
             None => Ok(genuine.await),
             Some(action) => {
-                let target = Target { world: &self.world, side: self.side, headers: &headers, form: &form };
+                let target = Target { world: &self.world, side: self.side, uri: &uri, headers: &headers, form: &form };
                 fault_actions::apply(action, target, genuine).await
             }
         };
@@ -110,8 +112,8 @@ impl Service {
         answer
     }
 
-    /// Logs a request and finds the fault that hits it.
-    fn arrived(&self, observed: &Observed<'_>) -> (u64, Option<crate::control::FaultAction>) {
+    /// Logs a request, keeps its secrets for tests to search for, and finds the fault that hits it.
+    fn arrived(&self, observed: &Observed<'_>, form: &Parameters) -> (u64, Option<crate::control::FaultAction>) {
         let now = self.world.clock.now_unix_s();
         let mut state = self.world.state();
         let secrets: Vec<String> = state
@@ -122,6 +124,7 @@ impl Service {
             .filter(|secret| !secret.is_empty())
             .collect();
         let seq = state.log.arrived(observed, now, &secrets);
+        state.confidential.note_request(observed, form);
         let fault = state.faults.pick(self.side, observed.path);
         if let Some(action) = &fault {
             state.log.met_fault(seq, action.kind().to_owned());

@@ -7,9 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::control::confidential::Confidentials;
 use crate::control::faults::Faults;
 use crate::control::mischief::{DocumentMischief, Switches};
 use crate::control::requests::RequestLog;
+use crate::graph::settings::GraphSettings;
 use crate::keys::{KeyError, KeyRing};
 use crate::login::client_assertion::UsedAssertions;
 use crate::login::codes::IssuedCode;
@@ -42,7 +44,9 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) switches: Switches,
     pub(crate) used_assertions: UsedAssertions,
+    pub(crate) graph: GraphSettings,
     pub(crate) log: RequestLog,
+    pub(crate) confidential: Confidentials,
 }
 
 impl World {
@@ -55,7 +59,9 @@ impl World {
             faults: Faults::default(),
             switches: Switches::default(),
             used_assertions: UsedAssertions::default(),
+            graph: GraphSettings::default(),
             log: RequestLog::default(),
+            confidential: Confidentials::default(),
         };
         Ok(Self {
             login_url,
@@ -89,6 +95,8 @@ impl World {
         state.faults.clear();
         state.switches = Switches::default();
         state.used_assertions = UsedAssertions::default();
+        state.graph = GraphSettings::default();
         state.log.clear();
+        state.confidential = Confidentials::default();
     }
 }

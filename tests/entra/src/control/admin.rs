@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Control, ControlError, DocumentMischief, Fault, FaultId, TokenMischief};
+use super::{ClaimMischief, Control, ControlError, DocumentMischief, Fault, FaultId, TokenMischief};
+use crate::graph::settings::GraphSettings;
 use crate::keys::Rotation;
-use crate::seed::Person;
+use crate::seed::{Group, Person};
 use crate::world::World;
 
 /// The control interface.
@@ -31,7 +32,10 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/__admin/requests/counts", get(counts))
         .route("/__admin/directory", get(directory))
         .route("/__admin/persons", post(add_person))
-        .route("/__admin/persons/{key}", patch(edit_person))
+        .route("/__admin/persons/{key}", patch(edit_person).delete(remove_person))
+        .route("/__admin/groups", post(add_group))
+        .route("/__admin/groups/{id}", patch(edit_group).delete(remove_group))
+        .route("/__admin/graph", get(graph).patch(edit_graph))
         .route("/__admin/apps/{client_id}", patch(edit_app))
         .route("/__admin/assertions", post(set_assertions))
         .route("/__admin/tokens/revoke", post(revoke))
@@ -50,7 +54,9 @@ impl IntoResponse for AdminError {
 impl From<ControlError> for AdminError {
     fn from(error: ControlError) -> Self {
         let status = match error {
-            ControlError::UnknownApp(_) | ControlError::UnknownPerson(_) => StatusCode::NOT_FOUND,
+            ControlError::UnknownApp(_) | ControlError::UnknownGroup(_) | ControlError::UnknownPerson(_) => {
+                StatusCode::NOT_FOUND
+            }
             ControlError::Inconsistent(_) => StatusCode::CONFLICT,
         };
         Self(status, error.to_string())
@@ -119,7 +125,8 @@ async fn clear_faults(State(world): Handle) -> StatusCode {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AddMischief {
-    token: TokenMischief,
+    token: Option<TokenMischief>,
+    claim: Option<ClaimMischief>,
     /// For every token response instead of the next one.
     #[serde(default)]
     always: bool,
@@ -127,10 +134,16 @@ struct AddMischief {
 
 async fn add_mischief(State(world): Handle, Json(order): Json<AddMischief>) -> StatusCode {
     let control = Control::new(world);
-    if order.always {
-        control.mischief_always(order.token);
-    } else {
-        control.mischief_once(order.token);
+    if order.token.is_none() && order.claim.is_none() {
+        return StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    if let Some(mischief) = order.token {
+        let spoil = if order.always { Control::mischief_always } else { Control::mischief_once };
+        spoil(&control, mischief);
+    }
+    if let Some(mischief) = order.claim {
+        let spoil = if order.always { Control::claim_mischief_always } else { Control::claim_mischief_once };
+        spoil(&control, mischief);
     }
     StatusCode::NO_CONTENT
 }
@@ -183,6 +196,44 @@ async fn edit_person(
     let person = control.directory().person(&key).cloned().ok_or(ControlError::UnknownPerson(key.clone()))?;
     let changed = merged(&person, &patch)?;
     control.edit_person(&key, |person| *person = changed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove_person(State(world): Handle, Path(key): Path<String>) -> Result<StatusCode, AdminError> {
+    Control::new(world).remove_person(&key)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn add_group(State(world): Handle, Json(group): Json<Group>) -> Result<StatusCode, AdminError> {
+    Control::new(world).add_group(group)?;
+    Ok(StatusCode::CREATED)
+}
+
+async fn edit_group(
+    State(world): Handle,
+    Path(id): Path<String>,
+    Json(patch): Json<Value>,
+) -> Result<StatusCode, AdminError> {
+    let control = Control::new(world);
+    let group = control.directory().group(&id).cloned().ok_or(ControlError::UnknownGroup(id.clone()))?;
+    let changed = merged(&group, &patch)?;
+    control.edit_group(&id, |group| *group = changed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove_group(State(world): Handle, Path(id): Path<String>) -> Result<StatusCode, AdminError> {
+    Control::new(world).remove_group(&id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn graph(State(world): Handle) -> Json<GraphSettings> {
+    Json(Control::new(world).graph_settings())
+}
+
+async fn edit_graph(State(world): Handle, Json(patch): Json<Value>) -> Result<StatusCode, AdminError> {
+    let control = Control::new(world);
+    let changed = merged(&control.graph_settings(), &patch)?;
+    control.edit_graph(|settings| *settings = changed);
     Ok(StatusCode::NO_CONTENT)
 }
 

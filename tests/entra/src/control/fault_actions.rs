@@ -6,12 +6,12 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use futures_util::stream::{self, StreamExt as _};
 
-use super::Side;
 use super::faults::FaultAction;
+use super::{Side, page_faults};
 use crate::encoding::Parameters;
 use crate::graph::errors::error_response;
 use crate::login::client_auth::basic_credentials;
@@ -26,6 +26,7 @@ pub(crate) struct ResetConnection;
 pub(crate) struct Target<'a> {
     pub(crate) world: &'a World,
     pub(crate) side: Side,
+    pub(crate) uri: &'a Uri,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) form: &'a Parameters,
 }
@@ -72,6 +73,18 @@ pub(crate) async fn apply(
             let code = Refusal::WrongSecret { client_id: String::new() }.code();
             aadsts(&target, "invalid_client", code, &message, None)
         }
+        FaultAction::GraphError { status, code } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            error_response(target.world, target.headers, status, &code, "An error that was injected.")
+        }
+        FaultAction::ForeignNextlink { origin } => {
+            let origin = origin.unwrap_or_else(|| page_faults::other_name(&target.world.graph_url));
+            page_faults::foreign_nextlink(&origin, target.uri, collected(genuine.await).await)
+        }
+        FaultAction::NextlinkLoop => {
+            page_faults::nextlink_loop(&target.world.graph_url, target.uri, collected(genuine.await).await)
+        }
+        FaultAction::LyingPage { lie } => page_faults::lie(lie, collected(genuine.await).await),
     })
 }
 
@@ -96,6 +109,9 @@ fn status_answer(target: &Target<'_>, status: u16, html: bool) -> Response {
         }
         Side::Graph => {
             let code = match status.as_u16() {
+                401 => "InvalidAuthenticationToken",
+                403 => "Authorization_RequestDenied",
+                404 => "Request_ResourceNotFound",
                 429 => "TooManyRequests",
                 503 | 504 => "serviceNotAvailable",
                 _ => "UnknownError",

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::page_faults::PageLie;
+
 /// Which of the two listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,6 +169,28 @@ pub enum FaultAction {
     JwksDown,
     /// Status 401 with the client secret of the request repeated in the error description.
     EchoSecret,
+    /// An error of Graph.
+    GraphError {
+        /// The HTTP status.
+        status: u16,
+        /// `error.code`.
+        code: String,
+    },
+    /// The genuine page with an `@odata.nextLink` on another origin: with the genuine path if there is a next page, else with
+    /// the path of this one.
+    ForeignNextlink {
+        /// The origin; without one `http://localhost:<port>`, which is this emulator under another name, so that a client that
+        /// goes there is in the log (`host_header`).
+        #[serde(default)]
+        origin: Option<String>,
+    },
+    /// The genuine page with an `@odata.nextLink` to itself.
+    NextlinkLoop,
+    /// The genuine page with something about it changed.
+    LyingPage {
+        /// What.
+        lie: PageLie,
+    },
 }
 
 impl FaultAction {
@@ -188,6 +212,10 @@ impl FaultAction {
             Self::DiscoveryDown => "discovery_down",
             Self::JwksDown => "jwks_down",
             Self::EchoSecret => "echo_secret",
+            Self::GraphError { .. } => "graph_error",
+            Self::ForeignNextlink { .. } => "foreign_nextlink",
+            Self::NextlinkLoop => "nextlink_loop",
+            Self::LyingPage { .. } => "lying_page",
         }
     }
 }

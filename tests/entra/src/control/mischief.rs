@@ -1,5 +1,6 @@
 //! The ways in which the emulator can be told to lie: in ID tokens and token responses, and in its documents.
-//! Only the vocabulary and the switches; `login::forge`, `login::discovery`, `login::key_set` and `graph::userinfo` carry them out.
+//! Only the vocabulary and the switches; `login::forge`, `login::spoiled_claims`, `login::discovery`, `login::key_set` and
+//! `graph::userinfo` carry them out.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -208,6 +209,55 @@ impl TokenMischief {
     ];
 }
 
+/// One deviation of a claim that only matters to a client whose configuration makes something depend on it: on authentication
+/// contexts, on the age of the session, on groups, on guests. The token is signed genuinely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimMischief {
+    /// `acrs` is the text `c1` in place of a list.
+    AcrsAsText,
+    /// `acrs` lists `c1`, a number and `null`.
+    AcrsWithNonTexts,
+    /// No `auth_time` though configured.
+    AuthTimeMissing,
+    /// `auth_time` is a string.
+    AuthTimeAsText,
+    /// `auth_time` is in a year.
+    AuthTimeInFuture,
+    /// `groups` is one id as text in place of a list.
+    GroupsAsText,
+    /// `groups` lists an id, a number, `null` and an object.
+    GroupsWithNonTexts,
+    /// `groups` beside the markers of overage, which say that it is not complete.
+    GroupsWithOverage,
+    /// `acct` is the string `1`.
+    AcctAsText,
+    /// `acct` is 1: a guest.
+    AcctGuest,
+    /// `idp` is another tenant's token service: a guest, whatever `acct` says.
+    IdpForeign,
+    /// `tid` and `iss` are those of personal accounts, signed with the published key of that issuer.
+    TidPersonal,
+}
+
+impl ClaimMischief {
+    /// Every variant, for tables that must leave none out.
+    pub const ALL: &[Self] = &[
+        Self::AcrsAsText,
+        Self::AcrsWithNonTexts,
+        Self::AuthTimeMissing,
+        Self::AuthTimeAsText,
+        Self::AuthTimeInFuture,
+        Self::GroupsAsText,
+        Self::GroupsWithNonTexts,
+        Self::GroupsWithOverage,
+        Self::AcctAsText,
+        Self::AcctGuest,
+        Self::IdpForeign,
+        Self::TidPersonal,
+    ];
+}
+
 /// One deviation of a document that stays until it is switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -256,11 +306,30 @@ pub enum DocumentMischief {
     UserinfoNoSubject,
 }
 
+/// Orders to spoil token responses: for the next ones, or for all that have none of their own.
+#[derive(Debug)]
+struct Orders<T> {
+    once: VecDeque<T>,
+    always: Option<T>,
+}
+
+impl<T> Default for Orders<T> {
+    fn default() -> Self {
+        Self { once: VecDeque::new(), always: None }
+    }
+}
+
+impl<T: Copy> Orders<T> {
+    fn take(&mut self) -> Option<T> {
+        self.once.pop_front().or(self.always)
+    }
+}
+
 /// Which switches are on.
 #[derive(Debug, Default)]
 pub(crate) struct Switches {
-    once: VecDeque<TokenMischief>,
-    always: Option<TokenMischief>,
+    tokens: Orders<TokenMischief>,
+    claims: Orders<ClaimMischief>,
     documents: BTreeSet<DocumentMischief>,
 }
 
@@ -268,13 +337,13 @@ impl Switches {
     /// Spoils the next token response; several queue up.
     pub(crate) fn once(&mut self, mischief: TokenMischief) {
         self.needs(mischief);
-        self.once.push_back(mischief);
+        self.tokens.once.push_back(mischief);
     }
 
     /// Spoils every token response that has none queued.
     pub(crate) fn always(&mut self, mischief: TokenMischief) {
         self.needs(mischief);
-        self.always = Some(mischief);
+        self.tokens.always = Some(mischief);
     }
 
     /// Some token mischief only means something with a document to match.
@@ -286,7 +355,22 @@ impl Switches {
 
     /// What to do to the token response that is being made.
     pub(crate) fn take(&mut self) -> Option<TokenMischief> {
-        self.once.pop_front().or(self.always)
+        self.tokens.take()
+    }
+
+    /// Spoils a claim of the next token response; several queue up.
+    pub(crate) fn claims_once(&mut self, mischief: ClaimMischief) {
+        self.claims.once.push_back(mischief);
+    }
+
+    /// Spoils a claim of every token response that has none queued.
+    pub(crate) fn claims_always(&mut self, mischief: ClaimMischief) {
+        self.claims.always = Some(mischief);
+    }
+
+    /// Which claim of the token response that is being made to spoil.
+    pub(crate) fn take_claims(&mut self) -> Option<ClaimMischief> {
+        self.claims.take()
     }
 
     /// Switches a document's deviation.

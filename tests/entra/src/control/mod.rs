@@ -2,9 +2,11 @@
 //! `admin` offers the same over HTTP for the binary.
 
 pub(crate) mod admin;
+pub(crate) mod confidential;
 pub(crate) mod fault_actions;
 pub(crate) mod faults;
 pub(crate) mod mischief;
+pub(crate) mod page_faults;
 pub(crate) mod requests;
 
 use std::collections::BTreeMap;
@@ -13,13 +15,16 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use confidential::{Confidential, ConfidentialKind};
 pub use faults::{Fault, FaultAction, FaultId, FaultMatch, Side};
-pub use mischief::{DocumentMischief, TokenMischief};
+pub use mischief::{ClaimMischief, DocumentMischief, TokenMischief};
+pub use page_faults::PageLie;
 pub use requests::RequestRecord;
 
+use crate::graph::settings::GraphSettings;
 use crate::keys::Rotation;
 use crate::login::client_assertion::UsedAssertions;
-use crate::seed::{App, Person, Seed, SeedError};
+use crate::seed::{App, Group, Person, Seed, SeedError};
 use crate::world::World;
 
 /// Steers a running emulator. Clones steer the same one.
@@ -34,6 +39,9 @@ pub enum ControlError {
     /// No app has this client id.
     #[error("the emulator has no app {0:?}")]
     UnknownApp(String),
+    /// No group has this id.
+    #[error("the emulator has no group {0:?}")]
+    UnknownGroup(String),
     /// No person has this key.
     #[error("the emulator has no person {0:?}")]
     UnknownPerson(String),
@@ -87,7 +95,17 @@ impl Control {
         self.world.state().switches.always(mischief);
     }
 
-    /// Ends all mischief, of tokens and of documents.
+    /// Spoils a claim of the next token response to an authorization code; several queue up. Goes together with token mischief.
+    pub fn claim_mischief_once(&self, mischief: ClaimMischief) {
+        self.world.state().switches.claims_once(mischief);
+    }
+
+    /// Spoils a claim of every token response to an authorization code that has nothing queued, in place of an earlier such order.
+    pub fn claim_mischief_always(&self, mischief: ClaimMischief) {
+        self.world.state().switches.claims_always(mischief);
+    }
+
+    /// Ends all mischief, of tokens, of claims and of documents.
     pub fn clear_mischief(&self) {
         self.world.state().switches = mischief::Switches::default();
     }
@@ -181,6 +199,61 @@ impl Control {
         })
     }
 
+    /// Takes a person out of the directory and out of all groups. A code that was issued before still works; Graph knows nobody.
+    pub fn remove_person(&self, key: &str) -> Result<(), ControlError> {
+        self.edit_directory(|directory| {
+            let unknown = || ControlError::UnknownPerson(key.to_owned());
+            let position = directory.persons.iter().position(|person| person.key == key).ok_or_else(unknown)?;
+            let person = directory.persons.remove(position);
+            directory.leave_all_groups(&person.oid);
+            Ok(())
+        })
+    }
+
+    /// Adds a group.
+    pub fn add_group(&self, group: Group) -> Result<(), ControlError> {
+        self.edit_directory(|directory| {
+            directory.groups.push(group);
+            Ok(())
+        })
+    }
+
+    /// Changes a group: its name, its members. The id stays as it is in others' lists of members.
+    pub fn edit_group(&self, id: &str, change: impl FnOnce(&mut Group)) -> Result<(), ControlError> {
+        self.edit_directory(|directory| {
+            let group = directory.groups.iter_mut().find(|group| group.id == id);
+            change(group.ok_or_else(|| ControlError::UnknownGroup(id.to_owned()))?);
+            Ok(())
+        })
+    }
+
+    /// Takes a group out of the directory and out of all groups that hold it.
+    pub fn remove_group(&self, id: &str) -> Result<(), ControlError> {
+        self.edit_directory(|directory| {
+            let unknown = || ControlError::UnknownGroup(id.to_owned());
+            let position = directory.groups.iter().position(|group| group.id == id).ok_or_else(unknown)?;
+            let group = directory.groups.remove(position);
+            directory.leave_all_groups(&group.id);
+            Ok(())
+        })
+    }
+
+    /// How Graph cuts its lists into pages, and where it gives up.
+    pub fn graph_settings(&self) -> GraphSettings {
+        self.world.state().graph.clone()
+    }
+
+    /// Changes how Graph cuts its lists into pages, and where it gives up.
+    pub fn edit_graph(&self, change: impl FnOnce(&mut GraphSettings)) {
+        change(&mut self.world.state().graph);
+    }
+
+    /// Every secret value since the start or the last reset, each once, oldest first; at most the latest 50 000. What requests
+    /// brought (refused ones too), and the codes and tokens that were issued. For a test to search logs and pages for.
+    pub fn confidential(&self) -> Vec<Confidential> {
+        self.world.state().confidential.all()
+    }
+
     /// Makes a change to a copy and keeps it if the directory still hangs together.
     fn edit_directory(&self, change: impl FnOnce(&mut Seed) -> Result<(), ControlError>) -> Result<(), ControlError> {
         let mut state = self.world.state();
@@ -202,7 +275,8 @@ impl Control {
         self.world.state().access_tokens.clear();
     }
 
-    /// Everything back to how it was at start: directory, keys, clock, faults, mischief, replay check, log. Redirect URIs added since are gone.
+    /// Everything back to how it was at start: directory, keys, clock, faults, mischief, replay check, Graph's settings, log, secrets.
+    /// Redirect URIs added since are gone.
     pub fn reset(&self) {
         self.world.reset();
     }

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use crate::encoding::base64url;
 use crate::keys::Scheme;
+use crate::login::client_auth::ClientAuth;
 use crate::login::errors::Refusal;
 use crate::login::scopes::Scopes;
 use crate::login::subject;
-use crate::login::token::ACCESS_TOKEN_LIFETIME_S;
+use crate::login::token::{ACCESS_TOKEN_LIFETIME_S, Client};
 use crate::seed::{App, Guid, Person};
 use crate::world::World;
 
@@ -16,8 +17,14 @@ use crate::world::World;
 pub(crate) const GRAPH_APP_ID: &str = "00000003-0000-0000-c000-000000000000";
 
 /// A token with which the app acts for a signed-in person (userinfo, `User.Read`).
-pub(crate) fn for_person(world: &World, app: &App, person: &Person, scopes: &Scopes) -> Result<String, Refusal> {
-    let mut claims = common(world, app, &person.tenant);
+pub(crate) fn for_person(
+    world: &World,
+    client: Client<'_>,
+    person: &Person,
+    scopes: &Scopes,
+) -> Result<String, Refusal> {
+    let app = client.app;
+    let mut claims = common(world, client, &person.tenant);
     extend(
         &mut claims,
         json!({
@@ -35,8 +42,9 @@ pub(crate) fn for_person(world: &World, app: &App, person: &Person, scopes: &Sco
 }
 
 /// A token with which the app acts for itself. `roles` is absent when nothing is consented; the token is issued all the same.
-pub(crate) fn for_app(world: &World, app: &App, tenant: &Guid) -> Result<String, Refusal> {
-    let mut claims = common(world, app, tenant);
+pub(crate) fn for_app(world: &World, client: Client<'_>, tenant: &Guid) -> Result<String, Refusal> {
+    let app = client.app;
+    let mut claims = common(world, client, tenant);
     extend(
         &mut claims,
         json!({
@@ -62,11 +70,12 @@ fn service_principal(app: &App, tenant: &Guid) -> Guid {
     Guid::from_bytes(bytes)
 }
 
-fn common(world: &World, app: &App, tenant: &Guid) -> Value {
+fn common(world: &World, client: Client<'_>, tenant: &Guid) -> Value {
     let now = world.clock.now_unix_s();
     json!({
-        "appid": app.client_id,
-        "appidacr": "1",
+        "appid": client.app.client_id,
+        // "1" for a secret, "2" for a certificate or another provider's token.
+        "appidacr": if client.auth == ClientAuth::Assertion { "2" } else { "1" },
         "exp": now + ACCESS_TOKEN_LIFETIME_S,
         "iat": now,
         "iss": format!("https://sts.windows.net/{tenant}/"),

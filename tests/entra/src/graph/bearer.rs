@@ -10,6 +10,25 @@ use crate::encoding::from_base64url;
 use crate::seed::Guid;
 use crate::world::World;
 
+/// What an app may be allowed to do in a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Permission {
+    /// Read any user.
+    ReadUsers,
+    /// Read groups and who is in them.
+    ReadGroups,
+}
+
+impl Permission {
+    /// The application permissions (`roles`) that grant it, the least one first.
+    fn granted_by(self) -> &'static [&'static str] {
+        match self {
+            Self::ReadUsers => &["User.Read.All"],
+            Self::ReadGroups => &["GroupMember.Read.All", "Group.Read.All"],
+        }
+    }
+}
+
 /// Whom a token speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Principal {
@@ -27,15 +46,20 @@ impl Principal {
         }
     }
 
-    /// Whether the token lets the caller read any user of the tenant: the application permission `User.Read.All`.
-    pub(super) fn may_read_all_users(&self) -> bool {
-        matches!(self, Self::App { roles, .. } if roles.iter().any(|role| role == "User.Read.All"))
+    /// Whether the token grants an application permission. A person's token never does.
+    pub(super) fn may_use(&self, permission: Permission) -> bool {
+        matches!(self, Self::App { roles, .. } if roles.iter().any(|role| permission.granted_by().contains(&role.as_str())))
+    }
+
+    /// Refuses a token that lacks one of these permissions.
+    pub(super) fn needs(&self, permissions: &[Permission]) -> Result<(), GraphError> {
+        if permissions.iter().all(|permission| self.may_use(*permission)) { Ok(()) } else { Err(GraphError::Denied) }
     }
 
     /// Whether the token lets the caller read this user; oneself with the delegated permission `User.Read`.
     pub(super) fn may_read_user(&self, user: &Guid) -> bool {
         match self {
-            Self::App { .. } => self.may_read_all_users(),
+            Self::App { .. } => self.may_use(Permission::ReadUsers),
             Self::Person { oid, scopes, .. } => oid == user && scopes.iter().any(|scope| scope == "User.Read"),
         }
     }

@@ -31,10 +31,20 @@ pub(crate) enum GraphError {
     NotFound { id: String },
     #[error("Resource not found for the segment '{segment}'.")]
     UnknownSegment { segment: String },
-    #[error("Could not find a property named '{name}' on type 'microsoft.graph.user'.")]
-    UnknownProperty { name: String },
+    #[error("Could not find a property named '{name}' on type 'microsoft.graph.{type_name}'.")]
+    UnknownProperty { name: String, type_name: &'static str },
     #[error("The query option '{option}' is not supported here.")]
     UnsupportedQuery { option: String },
+    #[error("Invalid page size specified: '{sent}'. Must be between 1 and 999 inclusive.")]
+    PageSize { sent: String },
+    #[error("The specified page token is not valid for this request.")]
+    PageToken,
+    #[error("Unable to read the request body: {reason}.")]
+    BodyInvalid { reason: String },
+    #[error("The number of results exceeds the limit of {limit}. Use transitiveMemberOf, which has pages.")]
+    ResultTooLarge { limit: usize },
+    #[error("Specified HTTP method is not allowed for the request target.")]
+    MethodNotAllowed,
 }
 
 impl GraphError {
@@ -50,7 +60,11 @@ impl GraphError {
             Self::Denied => (StatusCode::FORBIDDEN, "Authorization_RequestDenied"),
             Self::NotFound { .. } => (StatusCode::NOT_FOUND, "Request_ResourceNotFound"),
             Self::UnknownSegment { .. } => (StatusCode::BAD_REQUEST, "BadRequest"),
-            Self::UnknownProperty { .. } => (StatusCode::BAD_REQUEST, "Request_BadRequest"),
+            Self::UnknownProperty { .. } | Self::PageSize { .. } | Self::PageToken | Self::BodyInvalid { .. } => {
+                (StatusCode::BAD_REQUEST, "Request_BadRequest")
+            }
+            Self::ResultTooLarge { .. } => (StatusCode::BAD_REQUEST, "Directory_ResultSizeLimitExceeded"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Request_BadRequest"),
             Self::UnsupportedQuery { .. } => (StatusCode::BAD_REQUEST, "Request_UnsupportedQuery"),
         }
     }

@@ -3,8 +3,14 @@
 
 pub(crate) mod access_token;
 mod bearer;
+mod directory_objects;
 pub(crate) mod errors;
+mod groups;
+mod membership;
+mod objects;
+mod paging;
 mod query;
+pub(crate) mod settings;
 mod userinfo;
 mod users;
 
@@ -14,17 +20,32 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use self::errors::{GraphError, refuse};
+use self::query::Options;
+use crate::control::requests::text;
 use crate::world::World;
 
 /// All Graph endpoints.
 pub(crate) fn router() -> Router<Arc<World>> {
     Router::new()
         .route("/v1.0/users/{id}", get(users::user))
+        .route("/v1.0/users/{id}/getMemberGroups", post(membership::get_member_groups))
+        .route("/v1.0/users/{id}/checkMemberGroups", post(membership::check_member_groups))
+        .route("/v1.0/users/{id}/transitiveMemberOf", get(membership::transitive_member_of))
+        .route(
+            "/v1.0/users/{id}/transitiveMemberOf/microsoft.graph.group",
+            get(membership::transitive_member_of_groups),
+        )
+        .route("/v1.0/groups/{id}", get(groups::group))
+        .route("/v1.0/directoryObjects/getByIds", post(directory_objects::get_by_ids))
         .route("/oidc/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .fallback(unknown_resource)
+        .method_not_allowed_fallback(wrong_method)
 }
 
 /// Graph asks for a token first and only then says that there is no such resource.
@@ -37,10 +58,50 @@ async fn unknown_resource(State(world): State<Arc<World>>, uri: Uri, headers: He
     refuse(&world, &headers, &error)
 }
 
-/// A successful answer with Graph's headers. `resource_units` is the request's price in Graph's throttling model.
-fn answer(world: &World, headers: &HeaderMap, resource_units: u32, body: &serde_json::Value) -> Response {
+/// A known resource, and a method that it does not have.
+async fn wrong_method(State(world): State<Arc<World>>, headers: HeaderMap) -> Response {
+    let error = bearer::principal(&world, &headers).err().unwrap_or(GraphError::MethodNotAllowed);
+    refuse(&world, &headers, &error)
+}
+
+/// A successful answer and its price.
+struct Answer {
+    resource_units: u32,
+    body: Value,
+}
+
+impl Answer {
+    /// An answer at the price of its resource in Graph's throttling model (throttling-limits): one unit less with `$select`, one
+    /// less for a small page, at least one.
+    fn new(price: u32, options: &Options, body: impl Into<Value>) -> Self {
+        let discount = u32::from(options.select.is_some()) + u32::from(options.top.is_some_and(|top| top < 20));
+        Self { resource_units: price.saturating_sub(discount).max(1), body: body.into() }
+    }
+}
+
+/// The answer or the refusal, with Graph's headers.
+fn reply(world: &World, headers: &HeaderMap, answer: Result<Answer, GraphError>) -> Response {
+    let Answer { resource_units, body } = match answer {
+        Ok(answer) => answer,
+        Err(error) => return refuse(world, headers, &error),
+    };
     let mut response = axum::Json(body).into_response();
     errors::set_service_headers(world, headers, &mut response);
     response.headers_mut().insert("x-ms-resource-unit", resource_units.into());
     response
+}
+
+/// The `@odata.context` of an answer: what it holds, the selected properties, and whether it is one entity.
+fn context(world: &World, what: &str, select: Option<&[String]>, suffix: &str) -> Value {
+    let properties = select.map(|names| format!("({})", names.join(","))).unwrap_or_default();
+    format!("{}/v1.0/$metadata#{what}{properties}{suffix}", world.graph_url).into()
+}
+
+/// The JSON body of a request. Unknown members are refused: a client must not believe that they had an effect.
+fn json_body<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, GraphError> {
+    let content_type = text(headers, "content-type").unwrap_or_default().to_ascii_lowercase();
+    if content_type.split(';').next().map(str::trim) != Some("application/json") {
+        return Err(GraphError::BodyInvalid { reason: "the content type is not application/json".to_owned() });
+    }
+    serde_json::from_slice(body).map_err(|error| GraphError::BodyInvalid { reason: error.to_string() })
 }

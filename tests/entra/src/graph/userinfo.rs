@@ -8,16 +8,16 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::bearer::{self, Principal};
-use super::errors::{GraphError, refuse};
+use super::errors::GraphError;
+use super::query::Options;
+use super::{Answer, reply};
 use crate::control::mischief::DocumentMischief;
 use crate::world::World;
 
 /// `GET` or `POST /oidc/userinfo`.
 pub(super) async fn userinfo(State(world): State<Arc<World>>, headers: HeaderMap) -> Response {
-    match read(&world, &headers) {
-        Ok(body) => super::answer(&world, &headers, 1, &body),
-        Err(error) => refuse(&world, &headers, &error),
-    }
+    let answer = read(&world, &headers).map(|body| Answer::new(1, &Options::default(), body));
+    reply(&world, &headers, answer)
 }
 
 fn read(world: &World, headers: &HeaderMap) -> Result<Value, GraphError> {

@@ -7,13 +7,16 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::errors::{GraphError, refuse};
-use super::{bearer, query};
-use crate::seed::{Outcome, Person, UserType};
+use super::bearer::{self, Permission};
+use super::errors::GraphError;
+use super::objects::Object;
+use super::query::Options;
+use super::{Answer, context, reply};
+use crate::seed::{Guid, Outcome, Person, Seed, UserType};
 use crate::world::World;
 
 /// What Graph answers without `$select`.
-const DEFAULT_PROPERTIES: [&str; 11] = [
+pub(super) const DEFAULT_PROPERTIES: [&str; 11] = [
     "businessPhones",
     "displayName",
     "givenName",
@@ -34,52 +37,43 @@ pub(super) async fn user(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match read(&world, &headers, &id, &query.unwrap_or_default()) {
-        Ok(body) => super::answer(&world, &headers, 1, &body),
-        Err(error) => refuse(&world, &headers, &error),
-    }
+    let answer = read(&world, &headers, &id, &query.unwrap_or_default());
+    reply(&world, &headers, answer)
 }
 
-fn read(world: &World, headers: &HeaderMap, id: &str, query: &str) -> Result<Value, GraphError> {
+fn read(world: &World, headers: &HeaderMap, id: &str, query: &str) -> Result<Answer, GraphError> {
     let principal = bearer::principal(world, headers)?;
-    let select = query::select_only(query)?;
+    let options = Options::parse(query, headers, &["$select"])?;
     let state = world.state();
-    let found = state.directory.persons.iter().find(|person| {
-        person.tenant == *principal.tenant()
-            && (person.oid.as_str().eq_ignore_ascii_case(id) || person.user_principal_name.eq_ignore_ascii_case(id))
-    });
-    let Some(person) = found else {
+    let Some(person) = find(&state.directory, principal.tenant(), id) else {
         // Without the permission nobody learns who exists.
         let missing = GraphError::NotFound { id: id.to_owned() };
-        return Err(if principal.may_read_all_users() { missing } else { GraphError::Denied });
+        return Err(if principal.may_use(Permission::ReadUsers) { missing } else { GraphError::Denied });
     };
     if !principal.may_read_user(&person.oid) {
         return Err(GraphError::Denied);
     }
-    let mut body = Map::new();
-    body.insert("@odata.context".to_owned(), context(world, select.as_deref()).into());
-    let all = properties(person);
-    let defaults = || DEFAULT_PROPERTIES.map(str::to_owned).to_vec();
-    for name in select.unwrap_or_else(defaults) {
-        let value = all.get(&name).ok_or_else(|| GraphError::UnknownProperty { name: name.clone() })?;
-        body.insert(name, value.clone());
-    }
-    Ok(body.into())
+    let mut body = Object::User(person).entity(options.select.as_deref())?;
+    body.insert("@odata.context".to_owned(), context(world, "users", options.select.as_deref(), "/$entity"));
+    Ok(Answer::new(1, &options, body))
 }
 
-fn context(world: &World, select: Option<&[String]>) -> String {
-    let properties = select.map(|names| format!("({})", names.join(","))).unwrap_or_default();
-    format!("{}/v1.0/$metadata#users{properties}/$entity", world.graph_url)
+/// The user of a tenant with this object id or user principal name.
+pub(super) fn find<'a>(directory: &'a Seed, tenant: &Guid, id: &str) -> Option<&'a Person> {
+    directory.persons.iter().find(|person| {
+        person.tenant == *tenant
+            && (person.oid.as_str().eq_ignore_ascii_case(id) || person.user_principal_name.eq_ignore_ascii_case(id))
+    })
 }
 
 /// Every property that the emulator knows; those of [`DEFAULT_PROPERTIES`] and those that need `$select`.
-fn properties(person: &Person) -> Map<String, Value> {
+pub(super) fn properties(person: &Person) -> Map<String, Value> {
     let all = json!({
         "id": person.oid,
         "businessPhones": [],
         "displayName": person.display_name,
         "givenName": person.given_name,
-        "jobTitle": null,
+        "jobTitle": person.job_title,
         "mail": person.mail,
         "mobilePhone": person.mobile_phone,
         "officeLocation": null,
@@ -88,7 +82,10 @@ fn properties(person: &Person) -> Map<String, Value> {
         "userPrincipalName": person.user_principal_name,
         "accountEnabled": person.outcome != Outcome::Disabled,
         "userType": if person.user_type == UserType::Guest { "Guest" } else { "Member" },
-        "otherMails": [],
+        "otherMails": person.other_mails,
+        "department": person.department,
+        "employeeId": person.employee_id,
+        "onPremisesSamAccountName": person.on_premises_sam_account_name,
         "proxyAddresses": person.mail.iter().map(|mail| format!("SMTP:{mail}")).collect::<Vec<_>>(),
     });
     match all {

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use super::codes::IssuedCode;
 use super::errors::{Refusal, error_page, error_uri};
 use super::request::{AuthorizationRequest, Prompt, Rejection, ResponseMode, ReturnAddress};
+use super::session::Session;
 use super::{pages, with_service_headers};
+use crate::control::confidential::ConfidentialKind;
 use crate::encoding::Parameters;
 use crate::seed::{Outcome, Person, UserType};
 use crate::world::World;
@@ -88,7 +90,7 @@ fn choose(world: &World, request: &AuthorizationRequest, parameters: &Parameters
     match (hinted, request.prompt) {
         (Some(person), _) => Choice::Person(Box::new(person.clone())),
         (None, Prompt::Silent) => Choice::Nobody(Refusal::NobodySignedIn),
-        (None, Prompt::Interactive | Prompt::SelectAccount) => {
+        (None, Prompt::Interactive | Prompt::Login | Prompt::SelectAccount) => {
             Choice::Ask { candidates: admitted().cloned().collect(), hint: hint.map(str::to_owned) }
         }
     }
@@ -113,7 +115,10 @@ fn sign_in(world: &World, headers: &HeaderMap, request: &AuthorizationRequest, p
         return error_page(world, headers, &refusal);
     }
     let refusal = match person.outcome {
-        Outcome::SignsIn => return grant(world, request, person),
+        Outcome::SignsIn => match Session::of(request, person, world.clock.now_unix_s()) {
+            Ok(session) => return grant(world, request, person, session),
+            Err(refusal) => refusal,
+        },
         Outcome::Cancels => Refusal::Cancelled,
         Outcome::AdminConsentRequired => Refusal::AdminConsentRequired { app: app.name.clone() },
         Outcome::DeclinesConsent => Refusal::ConsentDeclined,
@@ -125,7 +130,7 @@ fn sign_in(world: &World, headers: &HeaderMap, request: &AuthorizationRequest, p
     refuse(world, headers, &request.back, &refusal)
 }
 
-fn grant(world: &World, request: &AuthorizationRequest, person: &Person) -> Response {
+fn grant(world: &World, request: &AuthorizationRequest, person: &Person, session: Session) -> Response {
     let code = format!("1.A{}", world.random.text(CODE_BYTES));
     let issued = IssuedCode {
         client_id: request.app.client_id.clone(),
@@ -135,10 +140,15 @@ fn grant(world: &World, request: &AuthorizationRequest, person: &Person) -> Resp
         challenge: request.challenge.clone(),
         nonce: request.nonce.clone(),
         scopes: request.scopes.clone(),
+        session,
         issued_at_unix_s: world.clock.now_unix_s(),
         redeemed: false,
     };
-    world.state().codes.insert(code.clone(), issued);
+    {
+        let mut state = world.state();
+        state.confidential.note(ConfidentialKind::AuthorizationCode, &code);
+        state.codes.insert(code.clone(), issued);
+    }
     let session_state = world.random.guid().to_string();
     deliver(world, &request.back, vec![("code", code), ("session_state", session_state)])
 }

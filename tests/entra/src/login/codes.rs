@@ -5,6 +5,7 @@ use ring::digest::{SHA256, digest};
 use super::authority::Authority;
 use super::errors::Refusal;
 use super::scopes::Scopes;
+use super::session::Session;
 use crate::encoding::base64url;
 use crate::seed::{App, Guid, Person};
 
@@ -39,6 +40,7 @@ pub(crate) struct IssuedCode {
     pub(crate) challenge: Option<Challenge>,
     pub(crate) nonce: Option<String>,
     pub(crate) scopes: Scopes,
+    pub(crate) session: Session,
     pub(crate) issued_at_unix_s: i64,
     pub(crate) redeemed: bool,
 }

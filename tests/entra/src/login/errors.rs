@@ -59,6 +59,8 @@ pub(crate) enum Refusal {
     ScopeInvalid { scope: String },
     #[error("Invalid value of the parameter 'prompt': {reason}.")]
     PromptInvalid { reason: &'static str },
+    #[error("The parameter 'claims' is malformed: {reason}.")]
+    ClaimsMalformed { reason: &'static str },
     #[error("The request has a code_challenge_method but no code_challenge.")]
     ChallengeMissing,
     #[error("The code_challenge_method '{method}' is not supported.")]
@@ -92,6 +94,10 @@ pub(crate) enum Refusal {
          multi-factor authentication to access the application."
     )]
     MfaRequired,
+    #[error(
+        "Strong Authentication is required: none of the authentication contexts asked for is satisfied ({contexts})."
+    )]
+    ContextUnmet { contexts: String },
     #[error("Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.")]
     BlockedByConditionalAccess,
     #[error("The user account is disabled.")]
@@ -200,7 +206,7 @@ impl Refusal {
             Self::ResponseTypeUnknown { .. } => 70_005,
             Self::ResponseModeUnknown { .. } => 70_007, // K
             Self::ScopeInvalid { .. } | Self::ScopeNotDefault { .. } => 70_011,
-            Self::PromptInvalid { .. } => 90_023, // K
+            Self::PromptInvalid { .. } | Self::ClaimsMalformed { .. } => 90_023, // K
             Self::ChallengeMissing | Self::VerifierUnexpected => 50_147,
             Self::ChallengeMethodUnknown { .. } => 50_149, // K
             Self::ChallengeSize => 501_491,
@@ -211,6 +217,7 @@ impl Refusal {
             Self::NotConsented { .. } => 65_001,
             Self::NotAssigned { .. } => 50_105,
             Self::MfaRequired => 50_076,
+            Self::ContextUnmet { .. } => 50_074, // K for this cause
             Self::BlockedByConditionalAccess => 53_003,
             Self::AccountDisabled => 50_057,
             Self::GrantTypeUnknown { .. } => 70_003,
@@ -249,7 +256,7 @@ impl Refusal {
             Self::ScopeInvalid { .. } | Self::ScopeNotDefault { .. } => "invalid_scope",
             Self::ResourceNotFound { .. } => "invalid_resource",
             Self::NobodySignedIn => "login_required",
-            Self::MfaRequired => "interaction_required",
+            Self::MfaRequired | Self::ContextUnmet { .. } => "interaction_required",
             Self::NotConsented { .. } => "consent_required",
             Self::Cancelled
             | Self::ConsentDeclined

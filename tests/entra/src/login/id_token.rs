@@ -5,13 +5,15 @@ use serde_json::{Map, Value, json};
 
 use super::codes::IssuedCode;
 use super::subject;
-use crate::seed::{App, DomainOwnerVerified, GroupsClaim, Person, UserType};
+use crate::seed::{App, DomainOwnerVerified, GroupsClaim, Guid, Person, UserType};
 use crate::world::World;
 
 /// How far `iat` and `nbf` lie in the past.
 const BACK_DATED_S: i64 = 300;
 /// How long a token is valid from now on.
 const LIFETIME_S: i64 = 3600;
+/// How many groups an ID token of the code flow holds at most; with more it holds none and says so.
+const MOST_GROUPS: usize = 200;
 
 /// The issuer of a tenant's tokens.
 pub(super) fn issuer(world: &World, tenant: &str) -> String {
@@ -43,9 +45,11 @@ pub(super) fn claims(world: &World, app: &App, code: &IssuedCode) -> Map<String,
         claims.extend(profile_claims(app, person));
     }
     claims.extend(mail_claims(app, person, scopes.email));
-    claims.extend(account_claims(app, person, now));
+    claims.extend(account_claims(app, person));
+    claims.extend(session_claims(app, code));
     claims.extend(group_claims(world, app, person));
     claims.extend(person.extra_claims.clone());
+    claims.retain(|name, _| !person.omitted_claims.contains(name));
     claims
 }
 
@@ -101,7 +105,7 @@ fn mail_claims(app: &App, person: &Person, scope: bool) -> Claims {
     claims
 }
 
-fn account_claims(app: &App, person: &Person, now_unix_s: i64) -> Claims {
+fn account_claims(app: &App, person: &Person) -> Claims {
     let mut claims = Vec::new();
     if let Some(provider) = &person.identity_provider {
         claims.push(claim("idp", provider.as_str()));
@@ -112,14 +116,22 @@ fn account_claims(app: &App, person: &Person, now_unix_s: i64) -> Claims {
     if wants(app, "login_hint") {
         claims.push(claim("login_hint", person.opaque_login_hint()));
     }
+    claims
+}
+
+/// When the person proved who they are, and which of the authentication contexts that were asked for they satisfied.
+fn session_claims(app: &App, code: &IssuedCode) -> Claims {
+    let mut claims = Vec::new();
     if wants(app, "auth_time") {
-        claims.push(claim("auth_time", now_unix_s));
+        claims.push(claim("auth_time", code.session.auth_time_unix_s));
+    }
+    if !code.session.satisfied_contexts.is_empty() {
+        claims.push(claim("acrs", json!(code.session.satisfied_contexts)));
     }
     claims
 }
 
-/// `groups`, or the markers for too many. The endpoint that `_claim_sources` names is never to be called: the emulator's own address
-/// stands in for the retired one, so that a call shows in the request log.
+/// `groups`, or the markers for too many.
 fn group_claims(world: &World, app: &App, person: &Person) -> Claims {
     if !app.groups_claim {
         return Vec::new();
@@ -128,12 +140,26 @@ fn group_claims(world: &World, app: &App, person: &Person) -> Claims {
         GroupsClaim::None => Vec::new(),
         GroupsClaim::Ids(ids) => vec![claim("groups", json!(ids))],
         GroupsClaim::HasGroups => vec![claim("hasgroups", true)],
-        GroupsClaim::Overage => {
-            let endpoint = format!("{}/{}/users/{}/getMemberObjects", world.graph_url, person.tenant, person.oid);
-            vec![
-                claim("_claim_names", json!({"groups": "src1"})),
-                claim("_claim_sources", json!({"src1": {"endpoint": endpoint}})),
-            ]
+        GroupsClaim::Overage => overage_markers(world, &person.tenant, &person.oid),
+        GroupsClaim::FromDirectory => {
+            let state = world.state();
+            let groups = state.directory.groups_of(&person.oid);
+            let ids: Vec<_> = groups.iter().filter(|group| group.security_enabled).map(|group| &group.id).collect();
+            match ids.len() {
+                0 => Vec::new(),
+                1..=MOST_GROUPS => vec![claim("groups", json!(ids))],
+                _ => overage_markers(world, &person.tenant, &person.oid),
+            }
         }
     }
+}
+
+/// The claims that stand for more groups than the token holds (OpenID Connect Core section 5.6.2). The endpoint that `_claim_sources`
+/// names is never to be called: the emulator's own address stands in for the retired one, so that a call shows in the request log.
+pub(super) fn overage_markers(world: &World, tenant: &Guid, oid: &Guid) -> Claims {
+    let endpoint = format!("{}/{tenant}/users/{oid}/getMemberObjects", world.graph_url);
+    vec![
+        claim("_claim_names", json!({"groups": "src1"})),
+        claim("_claim_sources", json!({"src1": {"endpoint": endpoint}})),
+    ]
 }

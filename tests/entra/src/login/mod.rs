@@ -4,6 +4,7 @@
 mod attacker;
 mod authority;
 mod authorize;
+mod claims_parameter;
 pub(crate) mod client_assertion;
 pub(crate) mod client_auth;
 pub(crate) mod codes;
@@ -15,7 +16,9 @@ mod key_set;
 mod pages;
 mod request;
 pub(crate) mod scopes;
+mod session;
 mod sign_out;
+mod spoiled_claims;
 pub(crate) mod subject;
 pub(crate) mod token;
 

@@ -2,6 +2,7 @@
 //! Until client and redirect URI are known to belong together a refusal is a page; afterwards it goes back to the client.
 
 use super::authority::Authority;
+use super::claims_parameter;
 use super::codes::Challenge;
 use super::errors::Refusal;
 use super::scopes::Scopes;
@@ -34,7 +35,9 @@ pub(crate) enum Prompt {
     Silent,
     /// `select_account`: the picker, always.
     SelectAccount,
-    /// `login`, `consent`, or absent.
+    /// `login`: the person proves again who they are.
+    Login,
+    /// `consent`, or absent.
     Interactive,
 }
 
@@ -48,6 +51,10 @@ pub(crate) struct AuthorizationRequest {
     pub(crate) nonce: Option<String>,
     pub(crate) challenge: Option<Challenge>,
     pub(crate) prompt: Prompt,
+    /// How old a session may be, seconds (`max_age`).
+    pub(crate) max_age_s: Option<i64>,
+    /// The authentication contexts that the parameter `claims` asks for.
+    pub(crate) asked_contexts: Vec<String>,
 }
 
 /// What becomes of a request that is not.
@@ -79,8 +86,12 @@ impl AuthorizationRequest {
         let scopes = Scopes::parse(scope, graph_url).map_err(to_client)?;
         let challenge = challenge(parameters).map_err(to_client)?;
         let prompt = prompt(parameters).map_err(to_client)?;
+        let asked_contexts = parameters.get("claims").map(claims_parameter::asked_contexts).transpose();
+        let asked_contexts = asked_contexts.map_err(to_client)?.unwrap_or_default();
         let nonce = parameters.get("nonce").map(str::to_owned);
-        Ok(Self { app, authority, back, scopes, nonce, challenge, prompt })
+        // Not documented: what is no number is ignored as the parameter itself may be.
+        let max_age_s = parameters.get("max_age").and_then(|text| text.parse().ok());
+        Ok(Self { app, authority, back, scopes, nonce, challenge, prompt, max_age_s, asked_contexts })
     }
 }
 
@@ -173,7 +184,8 @@ fn challenge(parameters: &Parameters) -> Result<Option<Challenge>, Refusal> {
 
 fn prompt(parameters: &Parameters) -> Result<Prompt, Refusal> {
     match parameters.get("prompt") {
-        None | Some("login" | "consent") => Ok(Prompt::Interactive),
+        None | Some("consent") => Ok(Prompt::Interactive),
+        Some("login") => Ok(Prompt::Login),
         Some("none") => Ok(Prompt::Silent),
         Some("select_account") if parameters.get("login_hint").is_some() => {
             Err(Refusal::PromptInvalid { reason: "'select_account' cannot be combined with 'login_hint'" })

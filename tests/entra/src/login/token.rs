@@ -14,8 +14,9 @@ use super::authority::Authority;
 use super::client_auth::{ClientAuth, authenticate};
 use super::codes::{IssuedCode, Redemption};
 use super::errors::{Refusal, token_error};
-use super::{forge, id_token, set_json_type, with_service_headers};
-use crate::control::mischief::TokenMischief;
+use super::{forge, id_token, set_json_type, spoiled_claims, with_service_headers};
+use crate::control::confidential::{ConfidentialKind, Confidentials};
+use crate::control::mischief::{ClaimMischief, TokenMischief};
 use crate::control::requests::text;
 use crate::encoding::Parameters;
 use crate::graph::access_token;
@@ -24,6 +25,13 @@ use crate::world::World;
 
 /// `expires_in` of access tokens, seconds.
 pub(crate) const ACCESS_TOKEN_LIFETIME_S: i64 = 3599;
+
+/// The app that a token is for, and how it proved itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) auth: ClientAuth,
+}
 
 /// A successful answer, in Entra's order. For client credentials only the four always-present members.
 #[derive(Debug, Serialize)]
@@ -40,6 +48,19 @@ struct TokenResponse {
     id_token: Option<String>,
 }
 
+impl TokenResponse {
+    fn note_in(&self, confidential: &mut Confidentials) {
+        let tokens = [
+            (ConfidentialKind::AccessToken, Some(&self.access_token)),
+            (ConfidentialKind::RefreshToken, self.refresh_token.as_ref()),
+            (ConfidentialKind::IdToken, self.id_token.as_ref()),
+        ];
+        for (kind, token) in tokens {
+            confidential.note(kind, token.map_or("", String::as_str));
+        }
+    }
+}
+
 /// `POST /{tenant}/oauth2/v2.0/token`.
 pub(crate) async fn token(
     State(world): State<Arc<World>>,
@@ -49,6 +70,7 @@ pub(crate) async fn token(
 ) -> Response {
     match answer(&world, &segment, &headers, &body) {
         Ok(tokens) => {
+            tokens.note_in(&mut world.state().confidential);
             let no_store = [("cache-control", "no-store, no-cache"), ("pragma", "no-cache")];
             let mut response = with_service_headers(&world, (no_store, Json(tokens)));
             set_json_type(&mut response);
@@ -68,9 +90,10 @@ fn answer(world: &World, segment: &str, headers: &HeaderMap, body: &[u8]) -> Res
     refuse_browsers(headers, &form)?;
     let app = authenticate(world, headers, &form, &authority)?;
     authority.knows(&app)?;
+    let client = Client { app: &app, auth: ClientAuth::of(headers, &form) };
     match grant_type {
-        "authorization_code" => redeem_code(world, &app, &authority, &form),
-        "client_credentials" => client_credentials(world, &app, &authority, &form),
+        "authorization_code" => redeem_code(world, client, &authority, &form),
+        "client_credentials" => client_credentials(world, client, &authority, &form),
         other => Err(Refusal::GrantTypeUnknown { grant_type: other.to_owned() }),
     }
 }
@@ -92,11 +115,16 @@ fn refuse_browsers(headers: &HeaderMap, form: &Parameters) -> Result<(), Refusal
     }
 }
 
-fn redeem_code(world: &World, app: &App, authority: &Authority, form: &Parameters) -> Result<TokenResponse, Refusal> {
+fn redeem_code(
+    world: &World,
+    client: Client<'_>,
+    authority: &Authority,
+    form: &Parameters,
+) -> Result<TokenResponse, Refusal> {
     let code = form.get("code").ok_or(Refusal::MissingParameter { name: "code" })?;
     let redirect_uri = form.get("redirect_uri").ok_or(Refusal::MissingParameter { name: "redirect_uri" })?;
     let redemption = Redemption {
-        app,
+        app: client.app,
         authority,
         redirect_uri,
         code_verifier: form.get("code_verifier"),
@@ -108,20 +136,24 @@ fn redeem_code(world: &World, app: &App, authority: &Authority, form: &Parameter
         issued.check(&redemption)?;
         issued.redeemed = true;
         let issued = issued.clone();
-        (issued, state.switches.take())
+        (issued, (state.switches.take_claims(), state.switches.take()))
     };
-    tokens_for(world, app, &issued, mischief)
+    tokens_for(world, client, &issued, mischief)
 }
 
 fn tokens_for(
     world: &World,
-    app: &App,
+    client: Client<'_>,
     issued: &IssuedCode,
-    mischief: Option<TokenMischief>,
+    (claim_mischief, mischief): (Option<ClaimMischief>, Option<TokenMischief>),
 ) -> Result<TokenResponse, Refusal> {
-    let access_token = access_token::for_person(world, app, &issued.person, &issued.scopes)?;
+    let access_token = access_token::for_person(world, client, &issued.person, &issued.scopes)?;
     let id_token = if issued.scopes.openid && mischief != Some(TokenMischief::NoIdToken) {
-        Some(forge::id_token(world, id_token::claims(world, app, issued), mischief, &access_token)?)
+        let mut claims = id_token::claims(world, client.app, issued);
+        if let Some(mischief) = claim_mischief {
+            spoiled_claims::spoil(world, mischief, &issued.person, &mut claims);
+        }
+        Some(forge::id_token(world, claims, mischief, &access_token)?)
     } else {
         None
     };
@@ -138,7 +170,7 @@ fn tokens_for(
 
 fn client_credentials(
     world: &World,
-    app: &App,
+    client: Client<'_>,
     authority: &Authority,
     form: &Parameters,
 ) -> Result<TokenResponse, Refusal> {
@@ -157,7 +189,7 @@ fn client_credentials(
         scope: None,
         expires_in: ACCESS_TOKEN_LIFETIME_S,
         ext_expires_in: ACCESS_TOKEN_LIFETIME_S,
-        access_token: access_token::for_app(world, app, tenant)?,
+        access_token: access_token::for_app(world, client, tenant)?,
         refresh_token: None,
         id_token: None,
     })

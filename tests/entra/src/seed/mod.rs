@@ -1,9 +1,10 @@
-//! What the emulator knows at start: tenants, app registrations and persons, with the behaviour of each person's sign-in.
+//! What the emulator knows at start: tenants, app registrations, groups and persons, with the behaviour of each person's sign-in.
 //! Only data, loadable from JSON; how it shows in documents and tokens is the business of `login` and `graph`.
 //! The vocabulary is that of Entra's portal (tenant, app registration, optional claims, guest).
 
 mod credentials;
 pub mod fixtures;
+mod group;
 mod guid;
 mod person;
 
@@ -13,8 +14,9 @@ use thiserror::Error;
 use crate::certificate::CertificateError;
 
 pub use credentials::{Certificate, FederatedCredential, JwkSet, RsaJwk};
+pub use group::{Group, Member};
 pub use guid::{Guid, NotAGuid};
-pub use person::{DomainOwnerVerified, GroupsClaim, Outcome, Person, UserType};
+pub use person::{DirectoryRole, DomainOwnerVerified, GroupsClaim, Outcome, Person, UnmetContext, UserType};
 
 /// Everything the emulator is started with, and returns to on a reset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,10 +28,13 @@ pub struct Seed {
     pub apps: Vec<App>,
     /// The people, each in one tenant; the same human as a guest elsewhere is a second entry.
     pub persons: Vec<Person>,
+    /// The groups, each in one tenant.
+    #[serde(default)]
+    pub groups: Vec<Group>,
 }
 
 impl Seed {
-    /// Two organisations, personal accounts, two apps and the people of [`fixtures::person`].
+    /// Two organisations, personal accounts, two apps, and the people and groups of [`fixtures`].
     pub fn demo() -> Self {
         fixtures::demo()
     }
@@ -47,7 +52,8 @@ impl Seed {
         check_unique("domain", self.tenants.iter().flat_map(|tenant| tenant.domains.iter().map(String::as_str)))?;
         check_unique("app", self.apps.iter().map(|app| app.client_id.as_str()))?;
         check_unique("person key", self.persons.iter().map(|person| person.key.as_str()))?;
-        check_unique("object id", self.persons.iter().map(|person| person.oid.as_str()))?;
+        let groups = self.groups.iter().map(|group| group.id.as_str());
+        check_unique("object id", self.persons.iter().map(|person| person.oid.as_str()).chain(groups))?;
         for person in &self.persons {
             if self.tenant(person.tenant.as_str()).is_none() {
                 return Err(SeedError::UnknownTenant {
@@ -65,7 +71,7 @@ impl Seed {
             }
             credentials::check(app.client_id.as_str(), &app.certificates, &app.federated_credentials)?;
         }
-        Ok(())
+        group::check(self)
     }
 
     /// The tenant with this GUID or domain; both compare without case, as in Entra's paths.
@@ -211,6 +217,14 @@ pub enum SeedError {
         /// The missing tenant.
         tenant: Guid,
     },
+    /// A group has a member that its tenant does not.
+    #[error("group {group} has the member {member}, which its tenant does not have as an object of that kind")]
+    UnknownMember {
+        /// The group.
+        group: Guid,
+        /// The object id of the member.
+        member: Guid,
+    },
     /// A registered certificate is none.
     #[error("a certificate of app {client_id} cannot be used: {reason}")]
     Certificate {
@@ -238,6 +252,13 @@ mod tests {
         let seed = Seed::demo();
         let text = serde_json::to_string(&seed).unwrap();
         assert_eq!(Seed::from_json(&text).unwrap(), seed);
+    }
+
+    #[test]
+    fn an_older_seed_has_no_groups() {
+        let mut value = serde_json::to_value(Seed::demo()).unwrap();
+        assert!(value.as_object_mut().unwrap().remove("groups").is_some());
+        assert_eq!(Seed::from_json(&value.to_string()).unwrap().groups, []);
     }
 
     fn twice(credentials: &mut Vec<FederatedCredential>) {
@@ -280,6 +301,23 @@ mod tests {
                 "not an RSA",
             ),
             ("21 federated credentials", |s| s.apps[0].federated_credentials = numbered(21), "there are 21"),
+            (
+                "group with a person's id",
+                |s| s.groups[0].id = s.persons[0].oid.clone(),
+                "two entries with the object id",
+            ),
+            ("group without tenant", |s| s.groups[0].tenant = s.persons[0].oid.clone(), "which the seed does not"),
+            ("member of another tenant", |s| s.groups[0].tenant = s.tenants[1].id.clone(), "has the member"),
+            (
+                "member twice",
+                |s| s.groups[0].members = [&s.groups[0].members[..]; 2].concat(),
+                "two entries with the member",
+            ),
+            (
+                "person as a group",
+                |s| s.groups[0].members = vec![Member::Group(s.persons[0].oid.clone())],
+                "has the member",
+            ),
             ("person without tenant", |s| s.tenants.retain(|t| t.id != fixtures::FABRIKAM), "which the seed does not"),
         ];
         for (name, change, expected) in table {

@@ -39,6 +39,21 @@ pub struct Person {
     /// The mobile phone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mobile_phone: Option<String>,
+    /// Further addresses, those of a guest's home among them (`otherMails`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_mails: Vec<String>,
+    /// The department.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+    /// The job title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_title: Option<String>,
+    /// The employee's number or name in the organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub employee_id: Option<String>,
+    /// The account name in a directory on premises, if synchronised from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_premises_sam_account_name: Option<String>,
     /// Whether `email` is left out of the ID token though asked for, and only userinfo has it.
     #[serde(default)]
     pub mail_only_in_userinfo: bool,
@@ -54,12 +69,48 @@ pub struct Person {
     /// How group membership shows, where the groups claim is configured.
     #[serde(default)]
     pub groups: GroupsClaim,
+    /// Roles in the directory; Graph lists them among a person's memberships.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directory_roles: Vec<DirectoryRole>,
     /// How the sign-in ends.
     #[serde(default)]
     pub outcome: Outcome,
+    /// How long ago the person last proved who they are, seconds; what `auth_time` tells.
+    #[serde(default)]
+    pub session_age_s: i64,
+    /// The authentication contexts of Conditional Access that the person can satisfy, such as `c1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authentication_contexts: Vec<String>,
+    /// What becomes of a request for authentication contexts of which the person can satisfy none.
+    #[serde(default)]
+    pub unmet_context: UnmetContext,
     /// Claims to add to the ID token as they are, over computed ones.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra_claims: Map<String, Value>,
+    /// Claims to leave out of the ID token though configured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub omitted_claims: Vec<String>,
+}
+
+/// A role in the directory, such as that of its readers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryRole {
+    /// The object id of the role.
+    pub id: Guid,
+    /// Its name.
+    pub display_name: String,
+}
+
+/// What becomes of a request for authentication contexts (`acrs`) of which none can be satisfied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnmetContext {
+    /// The sign-in succeeds and the ID token has no `acrs`.
+    #[default]
+    LeftOut,
+    /// `interaction_required` (AADSTS50074), as a policy of Conditional Access has it.
+    Refused,
 }
 
 /// The kind of account.
@@ -92,14 +143,17 @@ pub enum DomainOwnerVerified {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupsClaim {
-    /// No `groups` claim: a member of none.
-    #[default]
+    /// No `groups` claim, whatever the directory says.
     None,
+    /// The security groups of the directory that hold the person, nested ones too; without any no claim. Beyond 200 of them
+    /// as [`GroupsClaim::Overage`].
+    #[default]
+    FromDirectory,
     /// `groups` lists these ids.
     Ids(Vec<Guid>),
     /// `hasgroups: true`, the marker for more than the token carries in the implicit flow.
     HasGroups,
-    /// `_claim_names` and `_claim_sources`: more than 200 groups.
+    /// `_claim_names` and `_claim_sources`, the markers for more than 200 groups, whatever the directory says.
     Overage,
 }
 

@@ -58,6 +58,14 @@ async fn refusals_that_go_back_to_the_client() {
         ("scope phone", scope("openid phone"), "invalid_scope", 70_011),
         ("scope address", scope("openid address"), "invalid_scope", 70_011),
         ("unknown prompt", prompt("create"), "invalid_request", 90_023),
+        ("claims that are not JSON", vec![("claims", Some("{"))], "invalid_request", 90_023),
+        ("claims that are a list", vec![("claims", Some("[]"))], "invalid_request", 90_023),
+        (
+            "a context that is no text",
+            vec![("claims", Some(r#"{"id_token":{"acrs":{"value":1}}}"#))],
+            "invalid_request",
+            90_023,
+        ),
         ("two prompts", prompt("login consent"), "invalid_request", 90_023),
         ("select_account with login_hint", hinted, "invalid_request", 90_023),
         ("silent, nobody known", prompt("none"), "login_required", 50_058),
@@ -264,7 +272,13 @@ async fn answers_go_back_in_the_mode_asked_for() {
         assert_eq!((page.status, page.header("location")), (200, ""), "form_post {person}");
         assert!(page.body.contains(&format!("action=\"{}\"", fixtures::DEFAULT_REDIRECT_URI)), "form_post {person}");
         assert!(page.body.contains("name=\"state\" value=\"&lt;&quot;&amp;\""), "form_post {person}: {}", page.body);
-        assert!(page.body.contains("<noscript>"), "form_post {person}");
+        let (_, without_scripts) = page.body.split_once("<noscript>").unwrap();
+        let (without_scripts, behind) = without_scripts.split_once("</noscript>").unwrap();
+        assert!(without_scripts.contains("<button type=\"submit\">"), "form_post {person}: a button without scripts");
+        let (form, behind) = behind.split_once("</form>").unwrap();
+        assert!(!form.contains("<form"), "form_post {person}: the button is the form's");
+        assert!(behind.contains("<script>document.forms[0].submit();</script>"), "form_post {person}: submits itself");
+        assert_eq!(page.header("content-security-policy"), "", "form_post {person}: nothing stops the script");
         let field = if person == person::ADA { "name=\"code\"" } else { "name=\"error_subcode\"" };
         assert!(page.body.contains(field), "form_post {person}");
     }

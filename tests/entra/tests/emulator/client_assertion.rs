@@ -71,6 +71,9 @@ async fn every_good_form_is_accepted_at_both_grants_and_logged_as_an_assertion()
         let assertion = draft.sign();
         let reply = app_token(&lab, &assertion).await;
         assert_eq!(reply.status, 200, "{name}, client credentials: {}", reply.body);
+        let token = crate::support::claims(reply.json()["access_token"].as_str().unwrap());
+        assert_eq!(token["roles"], json!(["User.Read.All", "GroupMember.Read.All"]), "{name}");
+        assert_eq!(token["appidacr"], "2", "{name}: not by secret");
         let form = with_assertion(token_request(&lab.code(person::ADA).await), &assertion);
         let reply = lab.token(fixtures::CONTOSO, &form).await;
         assert_eq!(reply.status, 200, "{name}, code: {}", reply.body);

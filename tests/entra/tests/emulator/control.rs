@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use entra_emulator::fixtures::{self, person};
-use entra_emulator::{ClientAuth, ControlError, Emulator, Rotation, Seed, Side, StartError, TokenMischief};
+use entra_emulator::{
+    ClaimMischief, ClientAuth, Control, ControlError, Emulator, GraphSettings, Rotation, Seed, Side, StartError,
+    TokenMischief,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Lab, app_token_request, basic, changed, token_request};
@@ -104,6 +107,18 @@ async fn the_directory_changes_only_as_a_whole() {
     newcomer.user_principal_name = "new@contoso.example".into();
     lab.control.add_person(newcomer).unwrap();
     lab.sign_in("new").await;
+
+    let seed = lab.control.directory();
+    for change in [Control::remove_group, Control::remove_person] {
+        assert!(change(&lab.control, "nothing").is_err());
+    }
+    assert!(
+        matches!(lab.control.edit_group("nothing", |_| ()), Err(ControlError::UnknownGroup(id)) if id == "nothing")
+    );
+    assert_eq!(lab.control.directory(), seed);
+    lab.control.remove_group(fixtures::group::CYCLE_B).unwrap();
+    lab.control.remove_person(person::IN_CYCLE).unwrap();
+    assert_eq!(lab.control.directory().group(fixtures::group::CYCLE_A).unwrap().members, [], "left behind");
 }
 
 #[tokio::test]
@@ -117,7 +132,12 @@ async fn reset_brings_everything_back() {
     lab.control.mischief_always(TokenMischief::Expired);
     lab.control.add_fault(entra_emulator::Fault::new(entra_emulator::FaultAction::Html));
     lab.control.add_redirect_uri(fixtures::CLIENT_ID, "https://added.example/").unwrap();
+    lab.control.claim_mischief_always(ClaimMischief::AcctGuest);
+    lab.control.edit_graph(|graph| graph.page_size = Some(1));
+    lab.control.remove_group(fixtures::group::STAFF).unwrap();
     lab.control.reset();
+    assert_eq!(lab.control.graph_settings(), GraphSettings::default());
+    assert_eq!(lab.control.confidential(), []);
     assert_eq!(lab.control.directory(), seed);
     assert_eq!(lab.control.published_kids(), kids);
     assert!(lab.control.requests().is_empty());
@@ -126,6 +146,7 @@ async fn reset_brings_everything_back() {
     let tokens = lab.sign_in(person::ADA).await;
     let claims = crate::support::claims(tokens["id_token"].as_str().unwrap());
     let real = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(claims["acct"], 0, "no mischief");
     assert!(claims["exp"].as_u64().unwrap().abs_diff(real + 3600) < 60, "the clock is the machine's again");
 }
 
@@ -150,6 +171,12 @@ async fn every_operation_exists_over_http() {
     let mut newcomer = serde_json::to_value(lab.control.directory().person(person::ADA).unwrap()).unwrap();
     newcomer["key"] = "new".into();
     newcomer["oid"] = "33333333-3333-4333-8333-0000000000ff".into();
+    let group = json!({
+        "id": "44444444-4444-4444-8444-0000000000ff", "tenant": fixtures::CONTOSO, "display_name": "new",
+        "members": [{"user": newcomer["oid"]}, {"group": fixtures::group::STAFF}],
+    });
+    let (group_path, no_group) = ("/groups/44444444-4444-4444-8444-0000000000ff", "/groups/nothing");
+    let settings = json!({"page_size": 50, "empty_pages": [2]});
     // name, method, path, body, expected status
     let table = [
         ("clock", H::POST, "/clock", json!({"advance_s": 3600}), 200),
@@ -164,6 +191,8 @@ async fn every_operation_exists_over_http() {
         ("remove it again", H::DELETE, "/faults/1", Value::Null, 404),
         ("clear faults", H::DELETE, "/faults", Value::Null, 204),
         ("mischief", H::POST, "/mischief", json!({"token": "wrong_audience"}), 204),
+        ("claim", H::POST, "/mischief", json!({"claim": "acrs_as_text", "always": true}), 204),
+        ("mischief of no kind", H::POST, "/mischief", json!({"always": true}), 422),
         ("document", H::POST, "/documents", json!({"document": "key_set_empty", "on": true}), 204),
         ("clear mischief", H::DELETE, "/mischief", Value::Null, 204),
         ("directory", H::GET, "/directory", Value::Null, 200),
@@ -173,6 +202,19 @@ async fn every_operation_exists_over_http() {
         ("edit into a clash", H::PATCH, "/persons/ada", json!({"key": "guest"}), 409),
         ("add a person", H::POST, "/persons", newcomer.clone(), 201),
         ("add it again", H::POST, "/persons", newcomer, 409),
+        ("add a group", H::POST, "/groups", group.clone(), 201),
+        ("add it again", H::POST, "/groups", group, 409),
+        ("edit a group", H::PATCH, group_path, json!({"display_name": "newer"}), 204),
+        ("edit a group wrongly", H::PATCH, group_path, json!({"members": [{"user": fixtures::CONTOSO}]}), 409),
+        ("edit no group", H::PATCH, no_group, json!({}), 404),
+        ("remove a person", H::DELETE, "/persons/new", Value::Null, 204),
+        ("remove nobody", H::DELETE, "/persons/new", Value::Null, 404),
+        ("remove a group", H::DELETE, group_path, Value::Null, 204),
+        ("remove no group", H::DELETE, no_group, Value::Null, 404),
+        ("Graph's settings", H::PATCH, "/graph", settings, 204),
+        ("unknown setting", H::PATCH, "/graph", json!({"page_sise": 1}), 422),
+        ("read them", H::GET, "/graph", Value::Null, 200),
+        ("no secrets over HTTP", H::GET, "/confidential", Value::Null, 404),
         ("edit an app", H::PATCH, app.as_str(), json!({"redirect_uris": ["https://rp.example/cb"]}), 204),
         ("revoke", H::POST, "/tokens/revoke", Value::Null, 204),
         ("requests", H::GET, "/requests", Value::Null, 200),
@@ -185,6 +227,8 @@ async fn every_operation_exists_over_http() {
     }
     let clock = order(&lab, H::GET, "/clock", Value::Null).await.json();
     assert_eq!(clock["offset_s"], 3600);
+    let settings = lab.control.graph_settings();
+    assert_eq!((settings.member_groups_limit, settings.page_size, settings.empty_pages), (11_000, Some(50), vec![2]));
     let directory = lab.control.directory();
     assert_eq!(directory.person(person::ADA).unwrap().mail, None);
     assert_eq!(directory.app(fixtures::CLIENT_ID).unwrap().redirect_uris, ["https://rp.example/cb"]);

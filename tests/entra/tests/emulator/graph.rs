@@ -23,7 +23,7 @@ async fn a_user_has_graphs_default_properties() {
         "businessPhones": [],
         "displayName": "Ada Example",
         "givenName": "Ada",
-        "jobTitle": null,
+        "jobTitle": "Engineer",
         "mail": "ada@contoso.example",
         "mobilePhone": "+48 555 000 001",
         "officeLocation": null,

@@ -126,6 +126,11 @@ impl Lab {
         self.send(request).await
     }
 
+    pub(crate) async fn post_json_with_token(&self, url: &str, token: &str, body: &Value) -> Reply {
+        let request = self.client.post(url).header("authorization", format!("Bearer {token}"));
+        self.send(request.header("content-type", "application/json").body(body.to_string())).await
+    }
+
     pub(crate) fn form(&self, url: &str, form: &Params) -> reqwest::RequestBuilder {
         self.client.post(url).header("content-type", "application/x-www-form-urlencoded").body(encoded(form))
     }
@@ -167,6 +172,24 @@ impl Lab {
         let reply = self.token(segment, &form).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         reply.json()
+    }
+
+    /// The claims of the ID token for a person of Contoso at the single-tenant app, the authorization request varied.
+    pub(crate) async fn id_token_of(&self, person: &str, changes: &[Change<'_>]) -> Value {
+        let tokens = self.sign_in_as(fixtures::CONTOSO, person, changes).await;
+        claims(tokens["id_token"].as_str().unwrap())
+    }
+
+    /// The object id of a person.
+    pub(crate) fn oid(&self, person: &str) -> String {
+        self.control.directory().person(person).unwrap().oid.to_string()
+    }
+
+    /// An app-only token for Contoso's Graph with these application permissions.
+    pub(crate) async fn app_token_with(&self, roles: &[&str]) -> String {
+        let roles = roles.iter().map(ToString::to_string).collect();
+        self.control.edit_app(fixtures::CLIENT_ID, |app| app.granted_roles = roles).unwrap();
+        self.app_token().await
     }
 
     /// An app-only token for Graph.

@@ -221,6 +221,7 @@ async fn client_credentials_give_exactly_four_members() {
     assert_eq!((&claims["aud"], &claims["idtyp"]), (&json!(lab.entra.graph_url()), &json!("app")));
     assert_eq!(claims["roles"], json!(["User.Read.All", "GroupMember.Read.All"]));
     assert_eq!((&claims["appid"], &claims["ver"]), (&json!(fixtures::CLIENT_ID), &json!("1.0")));
+    assert_eq!((&claims["appidacr"], &claims["tid"]), (&json!("1"), &json!(fixtures::CONTOSO)));
 
     lab.control.edit_app(fixtures::CLIENT_ID, |app| app.granted_roles.clear()).unwrap();
     let token = lab.app_token().await;
@@ -244,6 +245,13 @@ async fn refusals_of_client_credentials() {
             500_011,
         ),
         ("common", "common", vec![("client_id", Some(fixtures::MULTI_TENANT_CLIENT_ID))], "invalid_request", 9_001_023),
+        (
+            "organizations",
+            "organizations",
+            vec![("client_id", Some(fixtures::MULTI_TENANT_CLIENT_ID))],
+            "invalid_request",
+            9_001_023,
+        ),
         (
             "consumers",
             "consumers",
