@@ -24,6 +24,8 @@ usage: ./build.sh COMMAND
   serve --config FILE builds, then runs the host with these arguments
   test [FILTER...]    all tests, or those whose name contains a filter; installs what they need on Debian and Ubuntu
   bench [FILTER...]   the benches, and their table
+  fuzz [SECONDS [TARGET...]]
+                      the fuzz targets, 20 seconds each if it isn't said (needs the nightly toolchain and cargo-fuzz)
   lint                formatting, clippy without warnings (host and component), licences, bans and sources of dependencies
   fmt                 formats the Rust sources
   help                this text
@@ -132,7 +134,17 @@ run_tests() {
   install_test_needs
   build
   say "the tests"
-  in_root cargo test --release --locked --workspace -- "$@"
+  if [ "$#" -gt 0 ]; then
+    in_root cargo test --release --locked --workspace -- "$@"
+    return
+  fi
+  # Everything that a whole run shows is kept, and searched for every secret that went through it.
+  local evidence="$CARGO_TARGET_DIR/evidence"
+  rm -rf "$evidence"
+  OPENID_EVIDENCE="$evidence" in_root cargo test --release --locked --workspace
+  build_bins scan
+  in_root "$CARGO_TARGET_DIR/release/scan" "$evidence"
+  rm -rf "$evidence"
 }
 
 bench() {
@@ -175,6 +187,10 @@ case "$command" in
     ;;
   test) run_tests "$@" ;;
   bench) bench "$@" ;;
+  fuzz)
+    need_rust
+    exec "$root/tests/fuzz/run.sh" "$@"
+    ;;
   lint) lint ;;
   fmt) in_root cargo fmt --all ;;
   help | -h | --help) help ;;

@@ -5,17 +5,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::{self, Audit, CheckRecord, Record, Who};
 use crate::capability::origin::UrlRefusal;
-use crate::capability::{Cache, Clock, Grant, Outgoing, OutgoingError, ProviderContext, SystemClock, TraceId};
+use crate::capability::{
+    Cache, ClientCredential, Clock, Grant, Outgoing, OutgoingError, ProviderContext, SystemClock, TraceId,
+};
 use crate::config::{Config, ConfigError, HandoverConfig, Problem, Provider, ProviderId};
-use crate::handover::{Enrollment, Handover, HandoverError, LocalHandover};
+use crate::credential;
+use crate::handover::{Enrollment, Handover, HandoverError, HandoverRequest, LocalHandover};
 use crate::identity::Identity;
+use crate::linking::{EmailLinking, Linking};
+use crate::metrics::Metrics;
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
 use crate::sandbox::bindings::exports::defguard::openid::login;
-use crate::sandbox::{CallError, Limits, LoadError, Plugin, PluginSlot, Runtime, watch};
+use crate::sandbox::{CallError, Finding, Limits, LoadError, Plugin, PluginSlot, Runtime, watch};
 use crate::storage::{Namespace, Storage, StorageError};
 
-pub use login::{Authorization, Flow, Refusal, RefusalKind};
+pub use login::{Authorization, Check, Flow, Refusal, RefusalKind, Verdict};
 
 /// How often the plugin's file is looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_millis(500);
@@ -42,21 +48,44 @@ pub enum StartError {
     /// The storage.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The audit log.
+    #[error("{0} (the configuration's `audit.file`)")]
+    Audit(String),
 }
 
-/// Why a login didn't go on. `web` and the command line turn it into words for people.
-#[derive(Debug)]
+/// Why a login didn't go on. The texts are the administrator's; what the person reads is `web`'s subject.
+#[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// No provider has this id.
+    #[error("no provider has the id {0:?}")]
     UnknownProvider(String),
     /// The component says no.
+    #[error("{}", .0.message)]
     Refused(Box<Refusal>),
     /// The component would send the browser somewhere that isn't the provider's.
+    #[error("the authorization request would go elsewhere: {0}")]
     ForeignRedirect(UrlRefusal),
     /// The component failed.
+    #[error(transparent)]
     Plugin(CallError),
     /// The identity is good, and could not be handed over.
+    #[error(transparent)]
     Handover(HandoverError),
+}
+
+impl LoginError {
+    /// Stable, for programs: every code is in docs/refusals.md.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::UnknownProvider(_) => "provider_unknown",
+            Self::Refused(refusal) => &refusal.code,
+            Self::ForeignRedirect(_) => "authorization_url_refused",
+            Self::Plugin(error) => error.code(),
+            Self::Handover(HandoverError::Unavailable(_)) => "handover_unavailable",
+            Self::Handover(HandoverError::NeedsApproval(_)) => "link_needs_approval",
+            Self::Handover(HandoverError::Refused(_)) => "link_refused",
+        }
+    }
 }
 
 /// A finished login.
@@ -64,8 +93,41 @@ pub enum LoginError {
 pub struct Completed {
     /// Who.
     pub identity: Identity,
+    /// Which account, and why.
+    pub linking: Linking,
     /// Defguard's answer.
     pub enrollment: Enrollment,
+}
+
+/// A finished test of the administrator's: nothing was made of it.
+#[derive(Debug)]
+pub struct Tested {
+    /// The claims as the provider gave them: a JSON object.
+    pub raw_claims: Option<String>,
+    /// Who.
+    pub identity: Identity,
+    /// What would become of it.
+    pub linking: Linking,
+    /// The component's word on accounts of the same address.
+    pub email_linking: EmailLinking,
+    /// Everything that was looked at.
+    pub checks: Vec<Check>,
+}
+
+/// A login that the component let in.
+struct LetIn {
+    identity: Identity,
+    email_linking: EmailLinking,
+    raw_claims: Option<String>,
+    checks: Vec<Check>,
+}
+
+/// What one login was about, for the log and the audit record.
+#[derive(Default)]
+struct Told {
+    identity: Option<Identity>,
+    linking: Option<Linking>,
+    checks: Vec<Check>,
 }
 
 /// The service.
@@ -74,6 +136,8 @@ pub struct Gateway {
     slot: Arc<PluginSlot>,
     providers: BTreeMap<ProviderId, Arc<ProviderContext>>,
     handover: Box<dyn Handover>,
+    audit: Audit,
+    metrics: Metrics,
     clock: Arc<dyn Clock>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -94,13 +158,25 @@ impl Gateway {
 
     /// As [`Gateway::start`], with other bounds and another clock.
     pub async fn start_with(config: Config, limits: Limits, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StartError> {
+        let storage = config.storage.open(clock.now_unix_ms()).await?;
+        Self::start_over(config, limits, clock, storage).await
+    }
+
+    /// As [`Gateway::start_with`], over a storage that is open already, perhaps another host's as well.
+    pub async fn start_over(
+        config: Config,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        storage: Arc<dyn Storage>,
+    ) -> Result<Arc<Self>, StartError> {
+        let audit = Audit::new(config.audit_file.clone());
+        audit.try_open().map_err(StartError::Audit)?;
         let runtime = Arc::new(Runtime::new(limits)?);
         let plugin = Plugin::load(&runtime, &config.plugin).await?;
         for warning in validate(&plugin, &config).await? {
             tracing::warn!(key = %warning.path, "{} ({})", warning.message, warning.hint);
         }
         tracing::info!(path = %plugin.path().display(), sha256 = plugin.sha256(), pooling = runtime.is_pooling(), "plugin loaded");
-        let storage = config.storage.open(clock.now_unix_ms()).await?;
         let outgoing = Arc::new(Outgoing::new(config.loopback_http)?);
         let cache = Arc::new(Cache::default());
         let providers = config
@@ -108,10 +184,10 @@ impl Gateway {
             .iter()
             .map(|provider| (provider.id.clone(), Arc::new(context(provider, &storage, &outgoing, &cache, &clock))))
             .collect();
-        let handover: Box<dyn Handover> = match config.handover {
-            HandoverConfig::Local => {
+        let handover: Box<dyn Handover> = match &config.handover {
+            HandoverConfig::Local { accounts } => {
                 let url = format!("{}/", config.public_url.origin());
-                Box::new(LocalHandover::new(Arc::clone(&storage), Arc::clone(&clock), url))
+                Box::new(LocalHandover::start(Arc::clone(&storage), Arc::clone(&clock), url, accounts).await?)
             }
         };
         let slot = Arc::new(PluginSlot::new(plugin));
@@ -124,8 +200,10 @@ impl Gateway {
                 RELOAD_INTERVAL,
             )),
             tokio::spawn(sweep(storage, Arc::clone(&clock))),
+            tokio::spawn(credential::watch(config.providers.clone(), Arc::clone(&clock))),
         ];
-        Ok(Arc::new(Self { config, slot, providers, handover, clock, tasks }))
+        let metrics = Metrics::new(&config.providers);
+        Ok(Arc::new(Self { config, slot, providers, handover, audit, metrics, clock, tasks }))
     }
 
     /// The configuration in use.
@@ -136,6 +214,11 @@ impl Gateway {
     /// The plugin in use.
     pub fn plugin(&self) -> Arc<Plugin> {
         self.slot.current()
+    }
+
+    /// What is measured.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The hand-over in use.
@@ -179,6 +262,8 @@ impl Gateway {
             Err(refusal) => Err(LoginError::ForeignRedirect(refusal)),
         });
         report("begin", provider, trace, &result);
+        let (ended, code) = self::outcome(&result);
+        self.metrics.login("begin", &provider.id, ended, code);
         result
     }
 
@@ -198,26 +283,123 @@ impl Gateway {
             parameters,
             browser_binding,
         };
-        let outcome = self.slot.current().complete(self.grant(provider, trace)?, &request).await;
-        let result = match settle(outcome) {
-            Ok(completion) => {
-                let identity = Identity::from_component(provider.id.as_str(), completion.identity);
-                match identity.check() {
-                    Ok(()) => self.hand_over(identity, trace).await,
-                    Err(reason) => {
-                        Err(LoginError::Plugin(CallError::Trap(format!("its identity breaks the contract: {reason}"))))
-                    }
+        let mut told = Told::default();
+        let result = match self.let_in(provider, &request, trace, &mut told).await {
+            Ok(let_in) => self.hand_over(provider, let_in, trace, &mut told).await,
+            Err(error) => Err(error),
+        };
+        self.tell(provider, flow, trace, &result, &told);
+        result
+    }
+
+    /// As [`Gateway::complete`] for [`Flow::Test`]: says what would become of the identity, and makes nothing of it.
+    pub async fn complete_test(
+        &self,
+        provider: &Provider,
+        parameters: Vec<(String, String)>,
+        browser_binding: Option<String>,
+        trace: &TraceId,
+    ) -> Result<Tested, LoginError> {
+        let request = login::CompleteRequest {
+            provider: provider.component_json.clone(),
+            flow: Flow::Test,
+            redirect_uri: self.config.redirect_uri(&provider.id),
+            parameters,
+            browser_binding,
+        };
+        let mut told = Told::default();
+        let result = match self.let_in(provider, &request, trace, &mut told).await {
+            Ok(LetIn { identity, email_linking, raw_claims, checks }) => {
+                let asked = handover_request(provider, &identity, &email_linking);
+                match self.handover.preview(&asked).await {
+                    Ok(linking) => Ok(Tested { raw_claims, identity, linking, email_linking, checks }),
+                    Err(error) => Err(LoginError::Handover(error)),
                 }
             }
             Err(error) => Err(error),
         };
-        report("complete", provider, trace, &result);
+        self.tell(provider, Flow::Test, trace, &result, &told);
         result
     }
 
-    async fn hand_over(&self, identity: Identity, trace: &TraceId) -> Result<Completed, LoginError> {
-        let enrollment = self.handover.hand_over(&identity, trace).await.map_err(LoginError::Handover)?;
-        Ok(Completed { identity, enrollment })
+    /// The component's part of the second step.
+    async fn let_in(
+        &self,
+        provider: &Provider,
+        request: &login::CompleteRequest,
+        trace: &TraceId,
+        told: &mut Told,
+    ) -> Result<LetIn, LoginError> {
+        let outcome = self.slot.current().complete(self.grant(provider, trace)?, request).await;
+        let completion = settle(outcome)?;
+        let identity = Identity::from_component(provider.id.as_str(), completion.identity);
+        identity.check().map_err(|reason| {
+            LoginError::Plugin(CallError::Trap(format!("its identity breaks the contract: {reason}")))
+        })?;
+        told.identity = Some(identity.clone());
+        told.checks.clone_from(&completion.checks);
+        Ok(LetIn {
+            identity,
+            email_linking: completion.email_linking.into(),
+            raw_claims: completion.raw_claims,
+            checks: completion.checks,
+        })
+    }
+
+    async fn hand_over(
+        &self,
+        provider: &Provider,
+        let_in: LetIn,
+        trace: &TraceId,
+        told: &mut Told,
+    ) -> Result<Completed, LoginError> {
+        let LetIn { identity, email_linking, .. } = let_in;
+        let asked = handover_request(provider, &identity, &email_linking);
+        match self.handover.hand_over(&asked, trace).await {
+            Ok(handed_over) => {
+                told.linking = Some(handed_over.linking.clone());
+                Ok(Completed { identity, linking: handed_over.linking, enrollment: handed_over.enrollment })
+            }
+            Err(error) => {
+                if let HandoverError::NeedsApproval(linking) | HandoverError::Refused(linking) = &error {
+                    told.linking = Some(linking.clone());
+                }
+                Err(LoginError::Handover(error))
+            }
+        }
+    }
+
+    /// What the component finds out about a provider; changes nothing.
+    pub async fn probe(&self, provider: &Provider, trace: &TraceId) -> Result<Vec<Finding>, LoginError> {
+        let grant = self.grant(provider, trace)?;
+        self.slot.current().probe(grant, &provider.component_json).await.map_err(LoginError::Plugin)
+    }
+
+    /// The end of a login, in the log and in the audit record.
+    fn tell<T>(&self, provider: &Provider, flow: Flow, trace: &TraceId, result: &Result<T, LoginError>, told: &Told) {
+        report("complete", provider, trace, result);
+        let (outcome, code) = outcome(result);
+        self.metrics.login("complete", &provider.id, outcome, code);
+        let checks = match result {
+            Err(LoginError::Refused(refusal)) => &refusal.checks,
+            _ => &told.checks,
+        };
+        let record = Record {
+            time: audit::rfc3339(self.clock.now_unix_ms()),
+            trace: trace.as_str(),
+            provider: provider.id.as_str(),
+            flow: match flow {
+                Flow::Enrollment => "enrollment",
+                Flow::Mfa => "mfa",
+                Flow::Test => "test",
+            },
+            outcome,
+            code,
+            who: told.identity.as_ref().map(Who::from),
+            linking: told.linking.as_ref(),
+            checks: checks.iter().map(CheckRecord::from).collect(),
+        };
+        self.audit.write(&record, trace);
     }
 
     fn grant(&self, provider: &Provider, trace: &TraceId) -> Result<Grant, LoginError> {
@@ -264,10 +446,7 @@ fn context(
         namespace: Namespace::new(PLUGIN_NAMESPACE, provider.id.as_str()),
         allowed: provider.allowed.clone(),
         credential_origins: provider.credential_origins.clone(),
-        credential: crate::capability::ClientCredential {
-            client_id: provider.client_id.clone(),
-            client_secret: provider.client_secret.clone(),
-        },
+        credential: ClientCredential::new(provider.client_id.clone(), provider.credential.clone()),
         outgoing: Arc::clone(outgoing),
         storage: Arc::clone(storage),
         cache: Arc::clone(cache),
@@ -296,16 +475,38 @@ fn settle<T>(outcome: Result<Result<T, Refusal>, CallError>) -> Result<T, LoginE
     }
 }
 
+fn handover_request<'a>(
+    provider: &'a Provider,
+    identity: &'a Identity,
+    email_linking: &'a EmailLinking,
+) -> HandoverRequest<'a> {
+    HandoverRequest { identity, email_linking, approved_account: provider.approved_account(identity) }
+}
+
+/// `ok`, `refused` (somebody said no) or `failed` (something doesn't work), and the stable code.
+fn outcome<T>(result: &Result<T, LoginError>) -> (&'static str, Option<&str>) {
+    match result {
+        Ok(_) => ("ok", None),
+        Err(error @ (LoginError::Refused(_) | LoginError::UnknownProvider(_))) => ("refused", Some(error.code())),
+        Err(error @ LoginError::Handover(HandoverError::NeedsApproval(_) | HandoverError::Refused(_))) => {
+            ("refused", Some(error.code()))
+        }
+        Err(error) => ("failed", Some(error.code())),
+    }
+}
+
 /// One record for each step. Codes and checks, never parameters, tokens or claims.
 fn report<T>(step: &'static str, provider: &Provider, trace: &TraceId, result: &Result<T, LoginError>) {
     let provider = provider.id.as_str();
+    let (outcome, code) = outcome(result);
+    let code = code.unwrap_or_default();
     match result {
-        Ok(_) => tracing::info!(step, provider, %trace, outcome = "ok", "login"),
+        Ok(_) => tracing::info!(step, provider, %trace, outcome, "login"),
         Err(LoginError::Refused(refusal)) => {
             let failed = refusal
                 .checks
                 .iter()
-                .filter(|check| check.verdict == login::Verdict::Fail)
+                .filter(|check| check.verdict == Verdict::Fail)
                 .map(|check| format!("{}: {}", check.name, check.detail))
                 .collect::<Vec<_>>()
                 .join("; ");
@@ -315,24 +516,22 @@ fn report<T>(step: &'static str, provider: &Provider, trace: &TraceId, result: &
                 .map(|(name, value)| format!("{name}={value:?}"))
                 .collect::<Vec<_>>()
                 .join(" ");
-            tracing::warn!(
-                step, provider, %trace, outcome = "refused", code = refusal.code, failed, provider_said,
-                hint = refusal.admin_hint, "login",
-            );
+            let hint = refusal.admin_hint.as_str();
+            tracing::warn!(step, provider, %trace, outcome, code, failed, provider_said, hint, "login");
         }
-        Err(LoginError::Plugin(error)) => {
-            tracing::error!(step, provider, %trace, outcome = "failed", code = error.code(), %error, "login");
+        Err(LoginError::UnknownProvider(id)) => tracing::warn!(step, %trace, outcome, code, id, "login"),
+        Err(LoginError::Handover(error @ (HandoverError::NeedsApproval(_) | HandoverError::Refused(_)))) => {
+            let hint = LINK_HINT;
+            tracing::warn!(step, provider, %trace, outcome, code, %error, hint, "login");
         }
-        Err(LoginError::ForeignRedirect(refusal)) => {
-            tracing::error!(
-                step, provider, %trace, outcome = "failed", code = "authorization_url_refused", error = %refusal, "login",
-            );
+        Err(LoginError::Plugin(error)) => tracing::error!(step, provider, %trace, outcome, code, %error, "login"),
+        Err(LoginError::ForeignRedirect(error)) => {
+            tracing::error!(step, provider, %trace, outcome, code, %error, "login");
         }
-        Err(LoginError::Handover(error)) => {
-            tracing::error!(step, provider, %trace, outcome = "failed", code = "handover_failed", %error, "login");
-        }
-        Err(LoginError::UnknownProvider(id)) => {
-            tracing::warn!(step, %trace, outcome = "refused", code = "provider_unknown", id, "login");
-        }
+        Err(LoginError::Handover(error)) => tracing::error!(step, provider, %trace, outcome, code, %error, "login"),
     }
 }
+
+/// What an administrator may do about an account of the same address.
+pub const LINK_HINT: &str = "if the account is this person's, approve it: [[provider.approved_link]] with identity = the \
+                             person's oid (elsewhere sub) and account = the user name; or see linking.existing";

@@ -1,5 +1,7 @@
 //! Who signed in, as the host carries it: the component's record in a form that can be kept and shown.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::bindings::exports::defguard::openid::login;
@@ -33,6 +35,72 @@ pub struct Identity {
     pub phone: Option<String>,
     /// Unknown never means none.
     pub groups: Groups,
+    /// Whose account it is.
+    #[serde(default)]
+    pub account: AccountKind,
+    /// What the configuration maps besides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Whose account it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Of the tenant itself.
+    Member,
+    /// Invited into the tenant.
+    Guest,
+    /// A personal Microsoft account.
+    Personal,
+    /// The provider doesn't tell them apart.
+    #[default]
+    Unknown,
+}
+
+impl AccountKind {
+    /// In the configuration's words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Guest => "guest",
+            Self::Personal => "personal",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl From<login::AccountKind> for AccountKind {
+    fn from(kind: login::AccountKind) -> Self {
+        match kind {
+            login::AccountKind::Member => Self::Member,
+            login::AccountKind::Guest => Self::Guest,
+            login::AccountKind::Personal => Self::Personal,
+            login::AccountKind::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// One group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// What names it for good.
+    pub id: String,
+    /// How people call it; never unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl From<login::Groups> for Groups {
+    fn from(groups: login::Groups) -> Self {
+        match groups {
+            login::Groups::NotRequested => Self::NotRequested,
+            login::Groups::Known(groups) => Self::Known {
+                groups: groups.into_iter().map(|group| Group { id: group.id, name: group.name }).collect(),
+            },
+            login::Groups::Unknown(reason) => Self::Unknown { reason },
+        }
+    }
 }
 
 /// Group membership.
@@ -43,8 +111,8 @@ pub enum Groups {
     NotRequested,
     /// All of them.
     Known {
-        /// Identifiers.
-        ids: Vec<String>,
+        /// None twice.
+        groups: Vec<Group>,
     },
     /// They could not be learned.
     Unknown {
@@ -68,11 +136,19 @@ impl Identity {
             family_name: identity.family_name,
             display_name: identity.display_name,
             phone: identity.phone,
-            groups: match identity.groups {
-                login::Groups::NotRequested => Groups::NotRequested,
-                login::Groups::Known(ids) => Groups::Known { ids },
-                login::Groups::Unknown(reason) => Groups::Unknown { reason },
-            },
+            groups: identity.groups.into(),
+            account: identity.account.into(),
+            attributes: identity.attributes.into_iter().collect(),
+        }
+    }
+
+    /// What finds the person's account, for good: `tid` and `oid` at Entra, `sub` elsewhere; always under the issuer.
+    pub fn key(&self) -> IdentityKey {
+        match (&self.tenant_id, &self.object_id) {
+            (Some(tenant), Some(object)) => {
+                IdentityKey(vec![self.issuer.clone(), format!("tid:{tenant}"), format!("oid:{object}")])
+            }
+            _ => IdentityKey(vec![self.issuer.clone(), format!("sub:{}", self.subject)]),
         }
     }
 
@@ -89,8 +165,13 @@ impl Identity {
             Err("its address isn't one")
         } else if texts.iter().any(|text| text.is_empty() || text.len() > 1024 || text.contains(char::is_control)) {
             Err("one of its texts is empty, too long, or has control characters")
-        } else if matches!(&self.groups, Groups::Known { ids } if ids.len() > 11_000) {
-            Err("it has more groups than the contract allows")
+        } else if matches!(&self.groups, Groups::Known { groups } if groups.len() > 11_000 || groups.iter().any(is_oversized))
+        {
+            Err("it has more groups than the contract allows, or one with too long a name")
+        } else if self.attributes.len() > 32
+            || self.attributes.iter().any(|(name, value)| name.len() + value.len() > 2048)
+        {
+            Err("it has more attributes than the contract allows, or one that is too long")
         } else {
             Ok(())
         }
@@ -112,7 +193,25 @@ impl Identity {
             display_name: "Ada Example".into(),
             phone: None,
             groups: Groups::NotRequested,
+            account: AccountKind::Member,
+            attributes: BTreeMap::new(),
         }
+    }
+}
+
+fn is_oversized(group: &Group) -> bool {
+    group.id.is_empty() || group.id.len() > 256 || group.name.as_ref().is_some_and(|name| name.len() > 256)
+}
+
+/// What finds a person's account and never changes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct IdentityKey(Vec<String>);
+
+impl IdentityKey {
+    /// As a storage key: a hash, since issuers have any length and character.
+    pub fn digest(&self) -> String {
+        // No part has a line break (`Identity::check`): it separates.
+        crate::sandbox::sha256_hex(self.0.join("\n").as_bytes())
     }
 }
 
@@ -121,6 +220,34 @@ mod tests {
     use super::*;
 
     type Spoil = fn(&mut Identity);
+
+    fn group(id: &str) -> Group {
+        Group { id: id.into(), name: None }
+    }
+
+    #[test]
+    fn the_key_is_what_never_changes() {
+        let ada = Identity::sample();
+        let same: &[(&str, Spoil)] = &[
+            ("another address", |identity| identity.email = "new@contoso.example".into()),
+            ("another user name", |identity| identity.username = "new".into()),
+            ("another sub: the registration was made anew", |identity| identity.subject = "new".into()),
+        ];
+        let other: &[(&str, Spoil)] = &[
+            ("another oid", |identity| identity.object_id = Some("o2".into())),
+            ("another tenant", |identity| identity.tenant_id = Some("t2".into())),
+            ("another issuer", |identity| identity.issuer = "https://other.example".into()),
+            ("no oid", |identity| identity.object_id = None),
+        ];
+        for (table, equal) in [(same, true), (other, false)] {
+            for (name, spoil) in table {
+                let mut identity = Identity::sample();
+                spoil(&mut identity);
+                assert_eq!(identity.key() == ada.key(), equal, "{name}");
+                assert_eq!(identity.key().digest() == ada.key().digest(), equal, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn what_a_component_may_not_give() {
@@ -135,7 +262,11 @@ mod tests {
             ("no name", |identity| identity.given_name.clear()),
             ("a name of 2 KiB", |identity| identity.family_name = "x".repeat(2048)),
             ("no subject", |identity| identity.subject.clear()),
-            ("12000 groups", |identity| identity.groups = Groups::Known { ids: vec![String::new(); 12_000] }),
+            ("12000 groups", |identity| identity.groups = Groups::Known { groups: vec![group("g"); 12_000] }),
+            ("a group without id", |identity| identity.groups = Groups::Known { groups: vec![group("")] }),
+            ("33 attributes", |identity| {
+                identity.attributes = (0..33).map(|n| (n.to_string(), String::new())).collect();
+            }),
         ];
         assert_eq!(Identity::sample().check(), Ok(()));
         for (name, spoil) in table {

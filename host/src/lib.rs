@@ -13,12 +13,16 @@
 //!
 //! Dependencies point one way: `cli` → `web` → `gateway` → `sandbox` → `capability` → `storage`.
 
+pub mod audit;
 pub mod capability;
 pub mod cli;
 pub mod config;
+pub mod credential;
 pub mod gateway;
 pub mod handover;
 mod identity;
+pub mod linking;
+pub mod metrics;
 pub mod sandbox;
 pub mod storage;
 pub mod telemetry;
@@ -26,5 +30,5 @@ pub mod web;
 
 pub use config::Config;
 pub use gateway::Gateway;
-pub use identity::{Groups, Identity};
+pub use identity::{AccountKind, Group, Groups, Identity, IdentityKey};
 pub use web::router;

@@ -149,6 +149,12 @@ pub trait Clock {
     /// Milliseconds since 1970.
     fn now_unix_ms(&self) -> u64;
 
+    /// Milliseconds since some moment, for durations within one call: where the host has a clock for that, it never steps
+    /// back; a world without one counts by the time of day.
+    fn monotonic_ms(&self) -> u64 {
+        self.now_unix_ms()
+    }
+
     /// Seconds since 1970.
     fn now_unix_s(&self) -> u64 {
         self.now_unix_ms() / 1000

@@ -6,12 +6,17 @@ use crate::capability::{
     self, Cache, Claimed, ClientAuthentication, Clock, CredentialFailure, Credentials, Http, HttpError, Level, Log,
     Random, RandomUnavailable, Request, Response, Storage, StorageError, World,
 };
+use crate::claims::account::AccountKind;
+use crate::claims::groups::Groups;
+use crate::claims::preview;
 use crate::configuration;
 use crate::login::begin::{self, BeginRequest};
 use crate::login::complete::{self, CompleteRequest};
+use crate::login::probe;
 use crate::login::refusal::{Refusal, RefusalKind};
 use crate::login::trace::{Check, Verdict};
 use crate::login::{self as login_logic};
+use crate::policy::linking::EmailLinking;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::indexing_slicing, reason = "generated")]
 mod bindings {
@@ -75,9 +80,12 @@ impl login_wit::Guest for Component {
                 family_name: identity.family_name,
                 display_name: identity.display_name,
                 phone: identity.phone,
-                groups: login_wit::Groups::NotRequested,
-                attributes: Vec::new(),
+                groups: groups(identity.groups),
+                account: account(identity.account),
+                attributes: identity.attributes,
             },
+            email_linking: email_linking(done.email_linking),
+            raw_claims: done.raw_claims,
             checks: checks(done.checks),
         })
     }
@@ -103,18 +111,60 @@ impl config_wit::Guest for Component {
 
     fn validate(provider: String) -> Vec<config_wit::Problem> {
         report_panics();
-        configuration::validate(&provider)
+        configuration::validate(&provider).into_iter().map(problem).collect()
+    }
+
+    fn map_claims(provider: String, input: String) -> Result<config_wit::Preview, config_wit::Problem> {
+        report_panics();
+        let preview = preview::preview(&provider, &input).map_err(|error| problem(error.into_problem()))?;
+        Ok(config_wit::Preview {
+            mapped: preview.fields(),
+            account: account(preview.account),
+            groups: groups(preview.groups),
+            email_linking: preview.email_linking.map(email_linking),
+            refusal: preview.refusal.map(|reason| refusal((reason, Vec::new()))),
+            checks: checks(preview.checks),
+        })
+    }
+
+    fn probe(provider: String) -> Vec<config_wit::Finding> {
+        report_panics();
+        probe::probe(Host.world(), &provider)
             .into_iter()
-            .map(|problem| config_wit::Problem {
-                severity: match problem.severity {
-                    configuration::Severity::Error => config_wit::Severity::Error,
-                    configuration::Severity::Warning => config_wit::Severity::Warning,
-                },
-                path: problem.path,
-                message: problem.message,
-                hint: problem.hint,
+            .map(|finding| config_wit::Finding {
+                name: finding.name,
+                verdict: verdict(finding.verdict),
+                detail: finding.detail,
+                hint: finding.hint,
             })
             .collect()
+    }
+}
+
+fn groups(groups: Groups) -> login_wit::Groups {
+    match groups {
+        Groups::NotRequested => login_wit::Groups::NotRequested,
+        Groups::Known(groups) => login_wit::Groups::Known(
+            groups.into_iter().map(|group| login_wit::Group { id: group.id, name: group.name }).collect(),
+        ),
+        Groups::Unknown(reason) => login_wit::Groups::Unknown(reason),
+    }
+}
+
+fn account(kind: AccountKind) -> login_wit::AccountKind {
+    match kind {
+        AccountKind::Member => login_wit::AccountKind::Member,
+        AccountKind::Guest => login_wit::AccountKind::Guest,
+        AccountKind::Personal => login_wit::AccountKind::Personal,
+        AccountKind::Unknown => login_wit::AccountKind::Unknown,
+    }
+}
+
+fn email_linking(linking: EmailLinking) -> login_wit::EmailLinking {
+    match linking {
+        EmailLinking::Allowed(reason) => login_wit::EmailLinking::Allowed(reason),
+        EmailLinking::NeedsApproval(reason) => login_wit::EmailLinking::NeedsApproval(reason),
+        EmailLinking::Never(reason) => login_wit::EmailLinking::Never(reason),
     }
 }
 
@@ -142,12 +192,32 @@ fn refusal((refusal, trace): (Refusal, Vec<Check>)) -> login_wit::Refusal {
             RefusalKind::Internal => login_wit::RefusalKind::Internal,
         },
         code: refusal.rule.code.into(),
-        message: refusal.rule.message.into(),
+        message: refusal.message().to_owned(),
         admin_hint,
         http_status: refusal.rule.status,
         retry_helps: refusal.rule.retry_helps,
-        provider_said: refusal.provider_said,
+        provider_said: refusal.provider_said.into_vec(),
         checks: checks(trace),
+    }
+}
+
+fn verdict(verdict: Verdict) -> login_wit::Verdict {
+    match verdict {
+        Verdict::Pass => login_wit::Verdict::Pass,
+        Verdict::Fail => login_wit::Verdict::Fail,
+        Verdict::Skip => login_wit::Verdict::Skip,
+    }
+}
+
+fn problem(problem: configuration::Problem) -> config_wit::Problem {
+    config_wit::Problem {
+        severity: match problem.severity {
+            configuration::Severity::Error => config_wit::Severity::Error,
+            configuration::Severity::Warning => config_wit::Severity::Warning,
+        },
+        path: problem.path,
+        message: problem.message,
+        hint: problem.hint,
     }
 }
 
@@ -156,11 +226,7 @@ fn checks(checks: Vec<Check>) -> Vec<login_wit::Check> {
         .into_iter()
         .map(|check| login_wit::Check {
             name: check.name.into(),
-            verdict: match check.verdict {
-                Verdict::Pass => login_wit::Verdict::Pass,
-                Verdict::Fail => login_wit::Verdict::Fail,
-                Verdict::Skip => login_wit::Verdict::Skip,
-            },
+            verdict: verdict(check.verdict),
             detail: check.detail,
         })
         .collect()
@@ -268,6 +334,10 @@ impl Cache for Host {
 impl Clock for Host {
     fn now_unix_ms(&self) -> u64 {
         imports::clock::now_unix_ms()
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        imports::clock::monotonic_ms()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod entra;
 pub mod jose;
 pub mod login;
 pub mod oidc;
+pub mod policy;
 
 #[cfg(feature = "component")]
 mod component;

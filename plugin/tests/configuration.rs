@@ -101,7 +101,15 @@ fn each_mistake_is_named_with_its_path() {
         ("an empty source", with(oidc(), &json!({ "claims": { "email": [""] } })), Error, "claims.email", "an entry is empty"),
         ("a source as a text", with(oidc(), &json!({ "claims": { "email": "email" } })), Error, "claims.email", "a list of texts"),
         ("too many sources", with(oidc(), &json!({ "claims": { "name": vec!["x"; 17] } })), Error, "claims.name", "16"),
-        ("a directory source", with(microsoft(), &json!({ "claims": { "email": ["graph:mail"] } })), Error, "claims.email", "directory"),
+        ("a property that isn't read", with(microsoft(), &json!({ "claims": { "email": ["graph:photo"] } })), Error, "claims.email", "graph:photo"),
+        ("a directory that isn't there", with(oidc(), &json!({ "claims": { "email": ["graph:mail"] } })), Error, "claims.email", "microsoft"),
+        ("an expression that isn't one", with(oidc(), &json!({ "claims": { "name": ["jmespath:a b"] } })), Error, "claims.name", "JMESPath"),
+        ("a transform that isn't one", with(oidc(), &json!({ "claims": { "transforms": { "username": ["lower"] } } })), Error, "claims.transforms.username", "lowercase"),
+        ("an unknown key, deep", with(oidc(), &json!({ "claims": { "transforms": { "user": [] } } })), Error, "claims.transforms.user", "unknown"),
+        ("a group by its name (V21)", with(microsoft(), &json!({ "policy": { "allowed_groups": ["admins"] } })), Error, "policy.allowed_groups", "GUID"),
+        ("nobody's domain", with(oidc(), &json!({ "policy": { "allowed_domains": [] } })), Error, "policy.allowed_domains", "0 entries"),
+        ("a rule without a name", with(oidc(), &json!({ "policy": { "rules": [{ "require": "a" }] } })), Error, "policy.rules.1.name", "missing"),
+        ("a rule with another key", with(oidc(), &json!({ "policy": { "rules": [{ "name": "x", "require": "a", "if": "b" }] } })), Error, "policy.rules.1.if", "unknown"),
         ("an unknown handling", with(oidc(), &json!({ "username_handling": "keep" })), Error, "username_handling", "remove_forbidden"),
         ("an unknown userinfo", with(oidc(), &json!({ "userinfo": "sometimes" })), Error, "userinfo", "when-needed"),
     ];
@@ -165,12 +173,23 @@ fn all_problems_are_told_at_once_but_no_more_than_64() {
     assert!(parse(&flood.to_string()).is_err());
 }
 
+/// Found by fuzzing: an error behind 64 warnings was cut off, and the configuration seemed good.
+#[test]
+fn an_error_is_told_before_any_number_of_warnings() {
+    let mut configuration = with(oidc(), &json!({ "groups": { "claim": "\n" } }));
+    let spaced: Vec<_> = (0..100).map(|rule| json!({ "name": format!(" {rule} "), "require": " email " })).collect();
+    configuration = with(configuration, &json!({ "policy": { "rules": spaced } }));
+    let problems = validate(&configuration.to_string());
+    assert_eq!(problems.len(), 64);
+    assert_eq!(problems[0].severity, openid::configuration::Severity::Error, "{:?}", problems[0]);
+}
+
 #[test]
 fn good_ways_to_write_the_provider() {
     let guid = |tenant: &str| Authority::Tenant(openid::entra::TenantId::parse(tenant).unwrap());
     let entra = format!("https://login.microsoftonline.com/{TENANT}/v2.0");
     let us_gov = format!("https://login.microsoftonline.us/{TENANT}/v2.0");
-    let several = with(pinned("common/v2.0"), &json!({ "allowed_tenants": [TENANT, MSA] }));
+    let several = with(pinned("common/v2.0"), &json!({ "allowed_tenants": [TENANT, MSA], "personal_accounts": true }));
     #[rustfmt::skip]
     let table: Vec<(&str, Value, &str, Authority)> = vec![
         ("the placeholder", microsoft(), &entra, guid(TENANT)),
@@ -182,7 +201,7 @@ fn good_ways_to_write_the_provider() {
         ("the tenant in base_url", with(microsoft(), &pinned(&format!("{TENANT}/v2.0"))), &entra, guid(TENANT)),
         ("the tenant in both", with(microsoft(), &base_url(&entra)), &entra, guid(TENANT)),
         ("a domain", with(microsoft(), &json!({ "tenant": "contoso.example" })), "https://login.microsoftonline.com/contoso.example/v2.0", Authority::Domain("contoso.example".into())),
-        ("consumers", with(microsoft(), &pinned("consumers/v2.0")), "https://login.microsoftonline.com/consumers/v2.0", guid(MSA)),
+        ("consumers", with(microsoft(), &with(pinned("consumers/v2.0"), &json!({ "personal_accounts": true }))), "https://login.microsoftonline.com/consumers/v2.0", guid(MSA)),
         ("common with tenants", with(microsoft(), &several), "https://login.microsoftonline.com/common/v2.0", Authority::Several([TENANT, MSA].map(|tenant| openid::entra::TenantId::parse(tenant).unwrap()).to_vec())),
         ("us-gov", with(microsoft(), &json!({ "cloud": "us-gov-dod", "base_url": "https://login.microsoftonline.us/<TENANT_ID>/v2.0" })), &us_gov, guid(TENANT)),
         ("any provider", oidc(), "https://idp.example/realms/acme", Authority::Issuer),
@@ -226,8 +245,11 @@ fn defaults_are_the_described_ones() {
     let provider = parse(&oidc().to_string()).unwrap();
     assert_eq!(provider.algorithms, [SigningAlgorithm::Rs256]);
     assert_eq!(provider.scopes, ["openid", "profile", "email"]);
-    assert_eq!(provider.sources.email, ["email"]);
-    assert_eq!(parse(&microsoft().to_string()).unwrap().sources.email, ["email", "preferred_username"]);
+    let sources = |provider: &openid::configuration::Provider| -> Vec<String> {
+        provider.mapping.email.sources.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(sources(&provider), ["email"]);
+    assert_eq!(sources(&parse(&microsoft().to_string()).unwrap()), ["email", "preferred_username"]);
     assert_eq!(provider.client_id, CLIENT_ID);
 }
 
@@ -249,16 +271,15 @@ fn every_described_option_is_read() {
     assert_eq!(validate(&full.to_string()), []);
     // A wrong type is noticed for every key: none is ignored. Each is tried in the kind and cloud that it belongs to.
     for option in OPTIONS {
-        let wrong = json!({ "not": "this type" });
+        let wrong = json!([5]);
         let base = match option.path {
             "login_url" | "graph_url" => with(full.clone(), &json!({ "cloud": "custom" })),
             "allowed_tenants" => with(full.clone(), &pinned("common/v2.0")),
             _ => full.clone(),
         };
-        let configuration = match option.path.split_once('.') {
-            None => with(base, &json!({ option.path: wrong })),
-            Some((table, key)) => with(base, &json!({ table: { key: wrong } })),
-        };
+        let mut keys = option.path.rsplit('.');
+        let inner = json!({ keys.next().unwrap(): wrong });
+        let configuration = with(base, &keys.fold(inner, |inner, table| json!({ table: inner })));
         let problems = validate(&configuration.to_string());
         assert!(problems.iter().any(|problem| problem.path == option.path), "{}: {problems:?}", option.path);
     }

@@ -8,7 +8,9 @@ use openid::capability::HttpError;
 use openid::claims::identity::Identity;
 use openid::login::trace::Verdict;
 use serde_json::{Value, json};
-use support::{ISSUER, LOGIN, MSA, OID, OTHER_TENANT, Stage, TENANT, USERINFO, json_response, response, verdict};
+use support::{
+    GRAPH, ISSUER, LOGIN, MSA, OID, OTHER_TENANT, Stage, TENANT, USERINFO, json_response, response, verdict,
+};
 
 const OIDC_USERINFO: &str = "https://idp.example/realms/acme/userinfo";
 
@@ -34,6 +36,7 @@ fn field(identity: &Identity, name: &str) -> String {
         "object_id" => format!("{:?}", identity.object_id),
         "issuer" => identity.issuer.clone(),
         "subject" => identity.subject.clone(),
+        "attributes" => format!("{:?}", identity.attributes),
         other => panic!("no field {other}"),
     }
 }
@@ -68,7 +71,7 @@ fn entras_claims() {
         ("an allowed tenant", several(json!([TENANT])), none(), "tenant_id", Ok("Some(\"11111111-1111-4111-8111-111111111111\")")),
         ("a tenant that isn't listed", several(json!([OTHER_TENANT])), none(), "", Err("tenant_not_allowed")),
         ("personal, not listed", several(json!([TENANT])), json!({ "tid": MSA, "iss": format!("{LOGIN}/{MSA}/v2.0") }), "", Err("tenant_not_allowed")),
-        ("personal, listed", several(json!([TENANT, MSA])), json!({ "tid": MSA, "iss": format!("{LOGIN}/{MSA}/v2.0") }), "email", Ok("ada@contoso.example")),
+        ("personal, listed", support::with(several(json!([TENANT, MSA])), &json!({ "personal_accounts": true })), json!({ "tid": MSA, "iss": format!("{LOGIN}/{MSA}/v2.0") }), "email", Ok("ada@contoso.example")),
         ("tid and iss of two tenants (V3)", several(json!([TENANT, OTHER_TENANT])), json!({ "tid": OTHER_TENANT }), "", Err("id_token_issuer_mismatch")),
         ("nobody decides over a login name", several(json!([TENANT])), json!({ "email": null }), "", Err("email_missing")),
     ];
@@ -84,7 +87,7 @@ fn entras_claims() {
         ("no address: the login name of a pinned tenant", none(), json!({ "email": null, "preferred_username": "ada.l@contoso.example" }), "email", Ok("ada.l@contoso.example")),
         ("neither", none(), json!({ "email": null, "preferred_username": null }), "", Err("email_missing")),
         ("a login name that is a phone number", none(), json!({ "email": null, "preferred_username": "+48 600 000 000" }), "", Err("email_missing")),
-        ("a guest's login name", none(), json!({ "email": null, "preferred_username": "ada_home.example#EXT#@contoso.onmicrosoft.com" }), "", Err("email_missing")),
+        ("a guest's login name", json!({ "guests": true }), json!({ "email": null, "preferred_username": "ada_home.example#EXT#@contoso.onmicrosoft.com" }), "", Err("email_missing")),
         ("an empty address", none(), json!({ "email": "", "preferred_username": "" }), "", Err("email_missing")),
         ("an address that is null", none(), json!({ "email": Value::Null, "preferred_username": [] }), "", Err("email_missing")),
         ("an address that is a number", none(), json!({ "email": 5, "preferred_username": null }), "", Err("email_missing")),
@@ -118,7 +121,8 @@ fn entras_claims() {
 /// Personal accounts get in only where the configuration names their tenant, and nobody decides over their login names.
 #[test]
 fn personal_accounts() {
-    let consumers = || json!({ "base_url": format!("{LOGIN}/consumers/v2.0"), "tenant": null });
+    let consumers =
+        || json!({ "base_url": format!("{LOGIN}/consumers/v2.0"), "tenant": null, "personal_accounts": true });
     let domain = || json!({ "tenant": "outlook.example" });
     let personal =
         |changes: Value| support::with(json!({ "tid": MSA, "iss": format!("{LOGIN}/{MSA}/v2.0") }), &changes);
@@ -472,6 +476,207 @@ fn where_userinfo_cant_be_asked() {
         assert!(checks.iter().any(|check| check.name == "userinfo" && check.verdict == Verdict::Skip), "{name}");
         assert_eq!(stage.count(OIDC_USERINFO), 0, "{name}");
     }
+}
+
+/// Expressions, transforms and attributes, by any provider's claims.
+#[test]
+fn what_a_list_of_claims_cant_say() {
+    let claims = |keys: Value| json!({ "claims": keys });
+    let email = |sources: Value| claims(json!({ "email": sources }));
+    let transforms = |field: &str, steps: Value| claims(json!({ "transforms": { field: steps } }));
+    let attributes = |keys: Value| claims(json!({ "attributes": keys }));
+    let mails =
+        || json!({ "mails": [{ "value": "old@acme.example" }, { "value": "new@acme.example", "primary": true }] });
+    let (long, longer) = ("x".repeat(1024), "x".repeat(2000));
+    let long_attribute = format!("[(\"a\", {long:?})]");
+    #[rustfmt::skip]
+    check(Stage::oidc, OIDC_USERINFO, vec![
+        // expressions
+        ("an expression", email(json!(["jmespath:mails[?primary].value | [0]"])), mails(), "email", Ok("new@acme.example")),
+        ("a list: its first text", email(json!(["jmespath:mails[*].value"])), mails(), "email", Ok("old@acme.example")),
+        ("with a space in front", email(json!(["jmespath: mails[0].value"])), mails(), "email", Ok("old@acme.example")),
+        ("an expression that gives nothing: the next source", email(json!(["jmespath:nothing", "email"])), json!({}), "email", Ok("ada@acme.example")),
+        ("a truth: the next source", email(json!(["jmespath:email_verified", "email"])), json!({}), "email", Ok("ada@acme.example")),
+        ("a number: the next source", email(json!(["jmespath:iat", "email"])), json!({}), "email", Ok("ada@acme.example")),
+        ("an object: the next source", email(json!(["jmespath:{a: email}", "email"])), json!({}), "email", Ok("ada@acme.example")),
+        ("spaces: the next source", email(json!(["jmespath:' '", "email"])), json!({}), "email", Ok("ada@acme.example")),
+        ("an expression that fails: the next source", email(json!(["jmespath:lower(nothing)", "email"])), json!({}), "email", Ok("ada@acme.example")),
+        ("nothing but what fails", email(json!(["jmespath:lower(nothing)"])), json!({}), "", Err("email_missing")),
+        ("no address", email(json!(["jmespath:name"])), json!({}), "", Err("email_invalid")),
+        ("an expression's address is nobody's word (V1)", email(json!(["jmespath:email"])), json!({}), "email_verified", Ok("None")),
+        ("a claim whose name begins like that", email(json!(["jmespath", "email"])), json!({ "jmespath": "j@acme.example" }), "email", Ok("j@acme.example")),
+        ("a user name of parts", claims(json!({ "username": ["jmespath:join('.', [lower(given_name), lower(family_name)])"] })), json!({}), "username", Ok("ada.lovelace")),
+        // transforms
+        ("small letters", transforms("email", json!(["lowercase"])), json!({ "email": "Ada@ACME.example" }), "email", Ok("ada@acme.example")),
+        ("an address that a transform changed isn't verified (V1)", transforms("email", json!(["lowercase"])), json!({ "email": "Ada@acme.example" }), "email_verified", Ok("None")),
+        ("one that it left as it was is", transforms("email", json!(["lowercase"])), json!({}), "email_verified", Ok("Some(true)")),
+        ("the rules for addresses come after", transforms("email", json!(["before:@"])), json!({}), "", Err("email_invalid")),
+        ("nothing left: the next source", claims(json!({ "email": ["alias", "email"], "transforms": { "email": ["remove_prefix:x-"] } })), json!({ "alias": "x-" }), "email", Ok("ada@acme.example")),
+        ("the handling of user names comes after", transforms("username", json!(["after:\\", "uppercase"])), json!({ "preferred_username": "ACME\\ada@x" }), "username", Ok("ADAX")),
+        ("what is left can't be a user name: the next source", transforms("username", json!(["after:@"])), json!({ "preferred_username": "ada@!" }), "username", Ok("acme.example")),
+        ("in order", transforms("name", json!(["before: (", "replace:-= ", "uppercase"])), json!({ "name": "Ada-Lovelace (extern)" }), "display_name", Ok("ADA LOVELACE")),
+        ("a given name", transforms("given_name", json!(["before: "])), json!({ "given_name": "Ada Augusta" }), "given_name", Ok("Ada")),
+        ("a family name", transforms("family_name", json!(["remove_suffix: (EXT)"])), json!({ "family_name": "Lovelace (EXT)" }), "family_name", Ok("Lovelace")),
+        ("a phone number", transforms("phone", json!(["replace: =", "replace:0048=+48"])), json!({ "phone_number": "0048 600" }), "phone", Ok("Some(\"+48600\")")),
+        // attributes
+        ("attributes", attributes(json!({ "team": ["department", "jmespath:join('/', roles)"], "none": ["nothing"] })), json!({ "roles": ["a", "b"] }), "attributes", Ok("[(\"team\", \"a/b\")]")),
+        ("an attribute with a line break", attributes(json!({ "team": ["department"] })), json!({ "department": "R\n&D" }), "attributes", Ok("[(\"team\", \"R&D\")]")),
+        ("an attribute of 2000 bytes", attributes(json!({ "a": ["long"] })), json!({ "long": longer }), "attributes", Ok(&long_attribute)),
+        ("no attribute", json!({}), json!({}), "attributes", Ok("[]")),
+        // what can't be seen
+        ("control characters alone: the next source", claims(json!({ "name": ["nick", "name"] })), json!({ "nick": "\u{0}\u{7}" }), "display_name", Ok("Ada Lovelace")),
+    ]);
+}
+
+/// Expressions see the ID token's claims over userinfo's, and nothing else.
+#[test]
+fn what_expressions_see() {
+    let stage = |expression: &str| {
+        let mut stage = Stage::oidc();
+        let attributes = json!({ "x": [format!("jmespath:{expression}")] });
+        stage.configure(&json!({ "userinfo": "always", "claims": { "attributes": attributes } }));
+        let answer = json!({ "sub": "ada-1815", "given_name": "Eve", "department": "R&D" });
+        stage.answer_json(OIDC_USERINFO, &answer);
+        let identity = outcome(&stage).unwrap_or_else(|code| panic!("{code}"));
+        identity.attributes.first().map(|(_, value)| value.clone())
+    };
+    for (name, expression, expected) in [
+        ("the ID token's", "family_name", Some("Lovelace")),
+        ("userinfo's", "department", Some("R&D")),
+        ("the ID token's goes before", "given_name", Some("Ada")),
+        ("no other document", "claims.given_name || userinfo.department || directory.id || groups[0]", None),
+    ] {
+        assert_eq!(stage(expression).as_deref(), expected, "{name}");
+    }
+}
+
+/// An expression that fails is in the trace, with nothing of the person.
+#[test]
+fn expressions_that_fail_are_told() {
+    let mut stage = Stage::oidc();
+    stage.configure(&json!({ "claims": { "phone": ["jmespath:lower(secrets)"] } }));
+    stage.claim(&json!({ "secrets": ["hidden"] }));
+    let completion = stage.sign_in().unwrap_or_else(|(refusal, _)| panic!("{refusal:?}"));
+    let told = completion.checks.iter().find(|check| check.name == "claims.expression");
+    let detail = told.map_or_else(|| panic!("{:?}", completion.checks), |check| check.detail.clone());
+    assert!(detail.contains("lower(secrets)") && !detail.contains("hidden"), "{detail}");
+}
+
+/// Name, configuration, claims, the user (none: an error), field, what it is or the code, requests to the directory.
+type DirectoryRow<'a> = (&'a str, Value, Value, Option<Value>, &'a str, Result<&'a str, &'a str>, usize);
+
+/// Fields of the directory's user: it is asked when a source of its kind comes to be looked at, for what is named and no
+/// more.
+#[test]
+fn fields_of_the_directory() {
+    let user = || {
+        json!({ "id": OID, "mail": "ada.mail@contoso.example", "userPrincipalName": "ada.upn@contoso.example",
+        "mobilePhone": "+48 600", "otherMails": ["one@home.example", "two@home.example"], "department": "R&D" })
+    };
+    let email = |sources: Value| json!({ "claims": { "email": sources } });
+    let several =
+        || json!({ "base_url": format!("{LOGIN}/organizations/v2.0"), "tenant": null, "allowed_tenants": [TENANT] });
+    let no_email = || json!({ "email": null, "preferred_username": null });
+    let external = || json!({ "id": OID, "userPrincipalName": "ada_home.example#EXT#@contoso.onmicrosoft.com" });
+    #[rustfmt::skip]
+    let table: Vec<DirectoryRow<'_>> = vec![
+        ("no such source", json!({}), json!({}), Some(user()), "email", Ok("ada@contoso.example"), 0),
+        ("it isn't needed", email(json!(["email", "graph:mail"])), json!({}), Some(user()), "email", Ok("ada@contoso.example"), 0),
+        ("it is needed", email(json!(["email", "graph:mail"])), no_email(), Some(user()), "email", Ok("ada.mail@contoso.example"), 1),
+        ("it goes first", email(json!(["graph:mail", "email"])), json!({}), Some(user()), "email", Ok("ada.mail@contoso.example"), 1),
+        ("it is silent: the next source", email(json!(["graph:mail", "email"])), json!({}), None, "email", Ok("ada@contoso.example"), 1),
+        ("it is silent, and there is no other", email(json!(["graph:mail"])), json!({}), None, "", Err("email_missing"), 1),
+        ("it speaks of somebody else", email(json!(["graph:mail"])), json!({}), Some(support::with(user(), &json!({ "id": "00000000-0000-4000-8000-00000000eeee" }))), "", Err("email_missing"), 1),
+        ("it has no such property", email(json!(["graph:mail", "email"])), json!({}), Some(json!({ "id": OID, "mail": null })), "email", Ok("ada@contoso.example"), 1),
+        ("a list: its first", email(json!(["graph:otherMails"])), json!({}), Some(user()), "email", Ok("one@home.example"), 1),
+        ("nobody vouches for it (V1)", email(json!(["graph:mail"])), json!({ "xms_edov": true }), Some(user()), "email_verified", Ok("None"), 1),
+        ("the login name of a pinned tenant", email(json!(["graph:userPrincipalName"])), json!({}), Some(user()), "email", Ok("ada.upn@contoso.example"), 1),
+        ("the login name of one of several", support::with(several(), &email(json!(["graph:userPrincipalName"]))), json!({}), Some(user()), "", Err("email_missing"), 1),
+        ("a guest's login name", email(json!(["graph:userPrincipalName"])), json!({}), Some(external()), "", Err("email_missing"), 1),
+        ("a guest's login name, made up by a transform", support::with(json!({}), &json!({ "claims": { "email": ["graph:userPrincipalName"], "transforms": { "email": ["replace:#EXT#=."] } } })), json!({}), Some(external()), "", Err("email_missing"), 1),
+        ("a phone number", json!({ "claims": { "phone": ["phone_number", "graph:mobilePhone"] } }), json!({}), Some(user()), "phone", Ok("Some(\"+48 600\")"), 1),
+        ("an attribute", json!({ "claims": { "attributes": { "department": ["graph:department"] } } }), json!({}), Some(user()), "attributes", Ok("[(\"department\", \"R&D\")]"), 1),
+        ("two fields, one request", json!({ "claims": { "phone": ["graph:mobilePhone"], "email": ["graph:mail"] } }), json!({}), Some(user()), "email", Ok("ada.mail@contoso.example"), 1),
+    ];
+    for (name, configuration, claims, answer, wanted, expected, requests) in table {
+        let mut stage = with_template();
+        stage.configure(&configuration);
+        stage.claim(&claims);
+        let url = format!("{GRAPH}/v1.0/users/{OID}");
+        stage.answer(&url, move |_| match &answer {
+            Some(user) => Ok(json_response(200, user)),
+            None => Ok(json_response(403, &json!({ "error": { "code": "Authorization_RequestDenied" } }))),
+        });
+        let found = outcome(&stage);
+        match expected {
+            Ok(value) => {
+                let identity = found.unwrap_or_else(|code| panic!("{name}: refused with {code}"));
+                assert_eq!(field(&identity, wanted), value, "{name}");
+            }
+            Err(code) => assert_eq!(found.err().as_deref(), Some(code), "{name}"),
+        }
+        assert_eq!(stage.count(&url), requests, "{name}");
+        let asked = stage.requests().into_iter().find(|request| request.url.starts_with(&url));
+        assert!(asked.is_none_or(|request| !request.url.contains("department") || name == "an attribute"), "{name}");
+    }
+}
+
+#[test]
+fn mistakes_in_a_mapping() {
+    let claims = |keys: Value| json!({ "claims": keys });
+    let email = |source: &str| claims(json!({ "email": [source] }));
+    let transforms = |field: &str, steps: Value| claims(json!({ "transforms": { field: steps } }));
+    let attribute = |name: &str| claims(json!({ "attributes": { name: ["x"] } }));
+    let many: serde_json::Map<String, Value> = (0..33).map(|number| (format!("a{number}"), json!(["x"]))).collect();
+    let bomb = format!("jmespath:to_string([@,@]{}) == 'x'", "|[@,@]".repeat(9));
+    let (long, long_name) = (format!("replace:a={}", "x".repeat(256)), "x".repeat(65));
+    let long_path = format!("claims.attributes.{long_name}");
+    // Name, kind is Entra, configuration, path, a part of the message or hint.
+    #[rustfmt::skip]
+    let table: Vec<(&str, bool, Value, &str, &str)> = vec![
+        ("a property that isn't read", true, email("graph:passwordProfile"), "claims.email", "userPrincipalName"),
+        ("a property in other letters", true, email("graph:Mail"), "claims.email", "no such property"),
+        ("no property", true, email("graph:"), "claims.email", "no such property"),
+        ("a path of properties", true, email("graph:manager/mail"), "claims.email", "no such property"),
+        ("a directory that there isn't", false, email("graph:mail"), "claims.email", "kind = \"microsoft\""),
+        ("no JMESPath", false, email("jmespath:a["), "claims.email", "isn't JMESPath"),
+        ("an empty expression", false, email("jmespath:"), "claims.email", "isn't JMESPath"),
+        ("a bomb", false, email(&bomb), "claims.email", "times its input"),
+        ("an expression vouches for the address", false, claims(json!({ "email_verified": ["jmespath:`true`"] })), "claims.email_verified", "only the token"),
+        ("the directory vouches for the address", true, claims(json!({ "email_verified": ["graph:mail"] })), "claims.email_verified", "only the token"),
+        ("17 sources", false, claims(json!({ "name": vec!["x"; 17] })), "claims.name", "at most 16"),
+        ("an unknown transform", false, transforms("email", json!(["trim"])), "claims.transforms.email", "lowercase"),
+        ("a transform without its text", false, transforms("name", json!(["before:"])), "claims.transforms.name", "empty text"),
+        ("17 transforms", false, transforms("name", json!(vec!["lowercase"; 17])), "claims.transforms.name", "at most 16"),
+        ("a long transform", false, transforms("name", json!([long])), "claims.transforms.name", "256"),
+        ("transforms of a flag", false, transforms("email_verified", json!(["lowercase"])), "claims.transforms.email_verified", "unknown key"),
+        ("transforms as a text", false, transforms("name", json!("lowercase")), "claims.transforms.name", "list of texts"),
+        ("33 attributes", false, claims(json!({ "attributes": many })), "claims.attributes", "at most 32"),
+        ("an attribute's name with a dot", false, attribute("a.b"), "claims.attributes.a.b", "A-Z a-z 0-9"),
+        ("an attribute without a name", false, attribute(""), "claims.attributes.", "A-Z a-z 0-9"),
+        ("an attribute with a long name", false, attribute(&long_name), &long_path, "1 to 64"),
+        ("an attribute that is no list", false, claims(json!({ "attributes": { "a": "x" } })), "claims.attributes.a", "list of texts"),
+        ("an attribute of a directory that there isn't", false, claims(json!({ "attributes": { "a": ["graph:mail"] } })), "claims.attributes.a", "kind = \"microsoft\""),
+        ("a group's name that is a number", true, json!({ "groups": { "names": { TENANT: 5 } } }), "groups.names", "1 to 256 bytes"),
+        ("a group without a name", true, json!({ "groups": { "names": { TENANT: " " } } }), "groups.names", "1 to 256 bytes"),
+    ];
+    for (name, entra, keys, path, part) in table {
+        let stage = if entra { Stage::microsoft() } else { Stage::oidc() };
+        let problems = openid::configuration::validate(&support::with(stage.provider.clone(), &keys).to_string());
+        let told = |text: &openid::configuration::Problem| format!("{} {}", text.message, text.hint).contains(part);
+        let found = problems.iter().any(|problem| problem.path == path && told(problem));
+        assert!(found, "{name}: {problems:#?}");
+    }
+}
+
+/// Userinfo isn't asked for what only the directory is to say.
+#[test]
+fn userinfo_is_not_asked_in_place_of_the_directory() {
+    let mut stage = Stage::microsoft();
+    stage.configure(&json!({ "claims": { "email": ["graph:mail"] } }));
+    stage.answer_json(&format!("{GRAPH}/v1.0/users/{OID}"), &json!({ "id": OID, "mail": "ada@contoso.example" }));
+    assert!(outcome(&stage).is_ok());
+    assert_eq!(stage.count(USERINFO), 0);
 }
 
 /// V1 and V2: who a person is never depends on the address.

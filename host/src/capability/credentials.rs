@@ -1,114 +1,192 @@
-//! `credentials`: authenticates a request as the client. The secret goes from the host's memory into the request on the
-//! wire, never through the component's, and a response that repeats it is not handed over.
+//! `credentials`: authenticates a request as the client. The secret, or what the key signed, goes from the host's memory
+//! into the request on the wire, never through the component's, and a response that repeats it is not handed over.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use url::form_urlencoded;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
 
 use super::http::{Prepared, note_denial, prepare};
-use crate::config::Secret;
-use crate::sandbox::CallState;
+use super::proof::Proof;
+use super::{AllowedOrigins, Outgoing, TraceId};
+use crate::credential::{Certificate, Credential, SigningCertificates, UseError};
 use crate::sandbox::bindings::defguard::openid::credentials::{self, Failure, Method};
 use crate::sandbox::bindings::defguard::openid::http::{Error, Method as HttpMethod, Request, Response};
+use crate::sandbox::{CallState, Limits};
 
-/// Form fields that only the host may set (RFC 6749 section 2.3, RFC 7521 section 4.2).
-const RESERVED: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
-
-/// How the client proves who it is.
+/// The client, as all calls for one provider use it.
 pub struct ClientCredential {
     /// RFC 6749 section 2.2.
-    pub client_id: String,
-    /// RFC 6749 section 2.3.1.
-    pub client_secret: Secret,
+    client_id: String,
+    credential: Credential,
+    /// The certificate that goes first, by its position: the last one that the provider took.
+    preferred: AtomicUsize,
 }
 
 impl ClientCredential {
-    fn methods() -> Vec<Method> {
-        vec![Method::ClientSecretPost, Method::ClientSecretBasic]
+    /// A client of that identifier.
+    pub fn new(client_id: String, credential: Credential) -> Self {
+        Self { client_id, credential, preferred: AtomicUsize::new(0) }
     }
 
-    /// Puts the credential into a form request.
-    fn authenticate(&self, prepared: &mut Prepared, method: Method) -> Result<(), Failure> {
-        let body = form_body(prepared)?;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in form_urlencoded::parse(&body) {
-            if RESERVED.contains(&name.as_ref()) {
-                return Err(Failure::InvalidRequest(format!("the form names {name}, which only the host sets")));
-            }
-            if name == "client_id" {
-                if value != self.client_id {
-                    return Err(Failure::InvalidRequest("the form names another client".into()));
-                }
-                continue;
-            }
-            form.append_pair(&name, &value);
+    fn methods(&self) -> Vec<Method> {
+        match self.credential {
+            Credential::Secret(_) => vec![Method::ClientSecretPost, Method::ClientSecretBasic],
+            Credential::Certificates(_) | Credential::Federated(_) => vec![Method::PrivateKeyJwt],
         }
-        match method {
-            Method::ClientSecretPost => {
-                form.append_pair("client_id", &self.client_id);
-                form.append_pair("client_secret", self.client_secret.expose());
-            }
-            Method::ClientSecretBasic => {
-                prepared.headers.insert(AUTHORIZATION, basic(&self.client_id, self.client_secret.expose())?);
-            }
-            Method::PrivateKeyJwt => return Err(Failure::MethodUnavailable),
-        }
-        prepared.body = Some(form.finish().into_bytes());
-        Ok(())
-    }
-
-    /// Whether a response repeats the secret, in any form in which it was sent.
-    fn is_repeated_in(&self, response: &Response) -> bool {
-        let secret = self.client_secret.expose();
-        let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let pair = STANDARD.encode(basic_pair(&self.client_id, secret));
-        let forms = [secret.as_bytes(), encoded.as_bytes(), pair.as_bytes()];
-        let contains = |haystack: &[u8]| forms.iter().any(|form| find(haystack, form));
-        contains(&response.body) || response.headers.iter().any(|(_, value)| contains(value.as_bytes()))
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
+impl From<UseError> for Failure {
+    fn from(error: UseError) -> Self {
+        match error {
+            UseError::Unusable(reason) => Self::CredentialUnusable(reason),
+            UseError::Request(reason) => Self::InvalidRequest(reason),
+        }
+    }
+}
+
+/// One authenticated request, from the component's words to the answer.
+struct Exchange<'a> {
+    client: &'a ClientCredential,
+    /// Where the credential may go.
+    origins: &'a AllowedOrigins,
+    outgoing: &'a Outgoing,
+    limits: &'a Limits,
+    now_unix_s: u64,
+    provider: &'a str,
+    trace: &'a TraceId,
+}
+
+impl Exchange<'_> {
+    /// `another`: whether one more request may be spent.
+    async fn send(&self, request: Request, method: Method, another: impl FnMut() -> bool) -> Result<Response, Failure> {
+        check_form_post(&request)?;
+        let prepared = prepare(request, self.origins, self.limits).map_err(Failure::Http)?;
+        match (method, &self.client.credential) {
+            (Method::ClientSecretPost, Credential::Secret(secret)) => {
+                self.once(prepared, Proof::SecretInForm(&secret.secret)).await
+            }
+            (Method::ClientSecretBasic, Credential::Secret(secret)) => {
+                self.once(prepared, Proof::SecretInHeader(&secret.secret)).await
+            }
+            (Method::PrivateKeyJwt, Credential::Federated(federated)) => {
+                // Its `aud` is good at any token endpoint of the provider: so it goes to no other place there.
+                federated.audience.of_request(&prepared.url)?;
+                let token = federated.token.read(self.now_unix_s).await;
+                let token = token.map_err(|error| Failure::CredentialUnusable(error.to_string()))?;
+                self.once(prepared, Proof::Assertion(token)).await
+            }
+            (Method::PrivateKeyJwt, Credential::Certificates(signing)) => self.signed(prepared, signing, another).await,
+            _ => Err(Failure::MethodUnavailable),
+        }
+    }
+
+    async fn once(&self, prepared: Prepared, proof: Proof<'_>) -> Result<Response, Failure> {
+        let response = self.deliver(prepared, &proof).await?;
+        self.check_echo(&[proof], &response)?;
+        Ok(response)
+    }
+
+    /// With the certificate that worked last; refused with `invalid_client`, once more with the other. The client is
+    /// authenticated before a code is redeemed (RFC 6749 section 4.1.3), so the code is as good as before.
+    async fn signed(
+        &self,
+        prepared: Prepared,
+        signing: &SigningCertificates,
+        mut another: impl FnMut() -> bool,
+    ) -> Result<Response, Failure> {
+        let audience = signing.audience.of_request(&prepared.url)?.to_owned();
+        let preferred = self.client.preferred.load(Ordering::Relaxed);
+        let mut sent = Vec::new();
+        let mut refused: Option<(Response, &Certificate)> = None;
+        for (position, certificate) in signing.usable(self.now_unix_s, preferred)? {
+            if refused.is_some() && !another() {
+                break;
+            }
+            let assertion = signing.assertion(certificate, &self.client.client_id, &audience, self.now_unix_s)?;
+            let proof = Proof::Assertion(assertion);
+            let delivered = self.deliver(prepared.clone(), &proof).await;
+            sent.push(proof);
+            let response = match (delivered, &refused) {
+                (Ok(response), _) => response,
+                // What the provider answered says more than a connection that broke after it.
+                (Err(_), Some(_)) => break,
+                (Err(failure), None) => return Err(failure),
+            };
+            self.check_echo(&sent, &response)?;
+            if oauth_error(&response).as_deref() == Some("invalid_client") {
+                refused = Some((response, certificate));
+                continue;
+            }
+            if is_authenticated(&response) {
+                self.prefer(position, certificate, refused.map(|(_, certificate)| certificate));
+            }
+            return Ok(response);
+        }
+        let nothing_sent = || Failure::CredentialUnusable("there is no usable certificate".into());
+        refused.map(|(response, _)| response).ok_or_else(nothing_sent)
+    }
+
+    async fn deliver(&self, mut prepared: Prepared, proof: &Proof<'_>) -> Result<Response, Failure> {
+        proof.put_into(&self.client.client_id, &mut prepared)?;
+        self.outgoing.send(prepared, self.limits).await.map_err(Failure::Http)
+    }
+
+    fn check_echo(&self, sent: &[Proof<'_>], response: &Response) -> Result<(), Failure> {
+        let Some(repeated) = sent.iter().find(|proof| proof.is_repeated_in(&self.client.client_id, response)) else {
+            return Ok(());
+        };
+        let name = repeated.name();
+        tracing::error!(
+            provider = self.provider, trace = %self.trace,
+            "the provider's answer repeats the client's {name}: not handed to the plugin",
+        );
+        Err(Failure::Http(Error::Protocol(format!("the response repeats the client's {name}"))))
+    }
+
+    /// From now on this certificate goes first. Said once: the next call begins with it.
+    fn prefer(&self, position: usize, certificate: &Certificate, refused: Option<&Certificate>) {
+        let before = self.client.preferred.swap(position, Ordering::Relaxed);
+        if let Some(refused) = refused.filter(|_| before != position) {
+            tracing::warn!(
+                provider = self.provider, trace = %self.trace,
+                refused = refused.thumbprint(), accepted = certificate.thumbprint(),
+                "the provider refuses one client certificate and accepts the other, which goes first from now on: register \
+                 the refused one, or take it out of certificate_file",
+            );
+        }
+    }
+}
+
+/// RFC 6749 section 5.2: the error of a token endpoint's refusal.
+fn oauth_error(response: &Response) -> Option<String> {
+    let answer: Value = match response.status {
+        400 | 401 => serde_json::from_slice(&response.body).ok()?,
+        _ => return None,
+    };
+    answer.get("error")?.as_str().map(str::to_owned)
+}
+
+/// Whether the answer shows that the client was authenticated: tokens, or a complaint about the code. Other errors, a
+/// server's own among them, may come before the client is looked at.
+fn is_authenticated(response: &Response) -> bool {
+    (200..300).contains(&response.status) || oauth_error(response).as_deref() == Some("invalid_grant")
 }
 
 /// A credential in the body of anything else would be a credential in a log.
 fn check_form_post(request: &Request) -> Result<(), Failure> {
-    match request.method {
-        HttpMethod::Post => Ok(()),
-        HttpMethod::Get => Err(Failure::InvalidRequest("only a POST carries a credential".into())),
+    if request.method != HttpMethod::Post {
+        return Err(Failure::InvalidRequest("only a POST carries a credential".into()));
     }
-}
-
-fn form_body(prepared: &Prepared) -> Result<Vec<u8>, Failure> {
-    let is_form = prepared
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.eq_ignore_ascii_case("application/x-www-form-urlencoded"));
-    let body = prepared.body.clone().filter(|_| is_form);
-    body.ok_or_else(|| {
-        Failure::InvalidRequest("only a form (application/x-www-form-urlencoded) carries a credential".into())
-    })
-}
-
-/// RFC 6749 section 2.3.1: both parts form-encoded before they are joined and encoded for Basic.
-fn basic_pair(client_id: &str, secret: &str) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    format!("{}:{}", encode(client_id), encode(secret))
-}
-
-fn basic(client_id: &str, secret: &str) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(basic_pair(client_id, secret))))
-        .map_err(|_| Failure::CredentialUnusable("the credential doesn't fit a header".into()))?;
-    value.set_sensitive(true);
-    Ok(value)
+    if request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
+        return Err(Failure::InvalidRequest("the request has an Authorization header of its own".into()));
+    }
+    Ok(())
 }
 
 impl credentials::Host for CallState {
     async fn available(&mut self) -> wasmtime::Result<Vec<Method>> {
-        Ok(self.grant.provider.as_ref().map_or_else(Vec::new, |_| ClientCredential::methods()))
+        Ok(self.grant.provider.as_ref().map_or_else(Vec::new, |context| context.credential.methods()))
     }
 
     async fn send_authenticated(
@@ -126,110 +204,19 @@ impl credentials::Host for CallState {
 
 async fn send_authenticated(state: &mut CallState, request: Request, method: Method) -> Result<Response, Failure> {
     let context = state.spend_request().map_err(Failure::Http)?;
-    check_form_post(&request)?;
-    if request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
-        return Err(Failure::InvalidRequest("the request has an Authorization header of its own".into()));
-    }
-    let mut prepared = prepare(request, &context.credential_origins, &state.limits).map_err(Failure::Http)?;
-    context.credential.authenticate(&mut prepared, method)?;
-    let response = context.outgoing.send(prepared, &state.limits).await.map_err(Failure::Http)?;
-    if context.credential.is_repeated_in(&response) {
-        tracing::error!(
-            provider = context.id.as_str(), trace = %state.grant.trace,
-            "the provider's answer repeats the client secret: not handed to the plugin",
-        );
-        return Err(Failure::Http(Error::Protocol("the response repeats the client's secret".into())));
-    }
-    Ok(response)
+    let exchange = Exchange {
+        client: &context.credential,
+        origins: &context.credential_origins,
+        outgoing: &context.outgoing,
+        limits: &state.limits,
+        now_unix_s: context.clock.now_unix_ms() / 1000,
+        provider: context.id.as_str(),
+        trace: &state.grant.trace,
+    };
+    let left = &mut state.http_requests_left;
+    let another = || left.checked_sub(1).map(|fewer| *left = fewer).is_some();
+    exchange.send(request, method, another).await
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::capability::AllowedOrigins;
-    use crate::sandbox::Limits;
-
-    const SECRET: &str = "a+b/c%d&e=f:g é";
-
-    fn credential() -> ClientCredential {
-        ClientCredential { client_id: "client:1".into(), client_secret: Secret::new(SECRET) }
-    }
-
-    fn prepared(body: &str, content_type: &str) -> Prepared {
-        let mut origins = AllowedOrigins::new(false);
-        origins.add(&url::Url::parse("https://a.example").unwrap()).unwrap();
-        let request = Request {
-            method: HttpMethod::Post,
-            url: "https://a.example/token".into(),
-            headers: vec![("content-type".into(), content_type.into())],
-            body: Some(body.into()),
-            timeout_ms: 1,
-            max_response_bytes: 1,
-        };
-        prepare(request, &origins, &Limits::default()).unwrap()
-    }
-
-    const FORM: &str = "application/x-www-form-urlencoded";
-
-    #[test]
-    fn in_the_form() {
-        let mut prepared = prepared("grant_type=authorization_code&code=x%26y", FORM);
-        credential().authenticate(&mut prepared, Method::ClientSecretPost).unwrap();
-        let body = String::from_utf8(prepared.body.unwrap()).unwrap();
-        let pairs: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        assert_eq!(pairs[1], ("code".into(), "x&y".into()));
-        assert_eq!(pairs[2..], [("client_id".into(), "client:1".into()), ("client_secret".into(), SECRET.into())]);
-        assert!(!prepared.headers.contains_key(AUTHORIZATION));
-    }
-
-    #[test]
-    fn in_the_header_encoded_twice() {
-        let mut prepared = prepared("grant_type=authorization_code&client_id=client%3A1", FORM);
-        credential().authenticate(&mut prepared, Method::ClientSecretBasic).unwrap();
-        let header = prepared.headers.get(AUTHORIZATION).unwrap();
-        assert!(header.is_sensitive());
-        let pair = STANDARD.decode(header.to_str().unwrap().strip_prefix("Basic ").unwrap()).unwrap();
-        assert_eq!(pair, b"client%3A1:a%2Bb%2Fc%25d%26e%3Df%3Ag+%C3%A9");
-        assert_eq!(prepared.body.unwrap(), b"grant_type=authorization_code");
-    }
-
-    #[test]
-    fn requests_that_carry_no_credential() {
-        for (body, content_type) in [
-            ("a=b", "application/json"),
-            ("a=b", ""),
-            ("client_secret=x", FORM),
-            ("client_assertion=x", FORM),
-            ("client_id=another", FORM),
-        ] {
-            let outcome = credential().authenticate(&mut prepared(body, content_type), Method::ClientSecretPost);
-            assert!(matches!(outcome, Err(Failure::InvalidRequest(_))), "{body} {content_type}: {outcome:?}");
-        }
-        let get = Request {
-            method: HttpMethod::Get,
-            url: "https://a.example/".into(),
-            headers: Vec::new(),
-            body: Some(b"a=b".to_vec()),
-            timeout_ms: 1,
-            max_response_bytes: 1,
-        };
-        assert!(matches!(check_form_post(&get), Err(Failure::InvalidRequest(_))));
-        let outcome = credential().authenticate(&mut prepared("a=b", FORM), Method::PrivateKeyJwt);
-        assert_eq!(outcome, Err(Failure::MethodUnavailable));
-    }
-
-    #[test]
-    fn an_answer_that_repeats_the_secret_is_seen() {
-        let answer = |body: &str, header: &str| Response {
-            status: 400,
-            headers: vec![("x".into(), header.into())],
-            body: body.into(),
-        };
-        let credential = credential();
-        let basic = STANDARD.encode(basic_pair("client:1", SECRET));
-        assert!(credential.is_repeated_in(&answer(&format!("bad secret {SECRET}"), "")));
-        assert!(credential.is_repeated_in(&answer("client_secret=a%2Bb%2Fc%25d%26e%3Df%3Ag+%C3%A9&x", "")));
-        assert!(credential.is_repeated_in(&answer("", &basic)));
-        assert!(!credential.is_repeated_in(&answer("bad secret", "a+b/c")));
-    }
-}
+mod tests;

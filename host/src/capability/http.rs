@@ -90,6 +90,7 @@ impl Outgoing {
 }
 
 /// A request that has passed every check but the address.
+#[derive(Clone)]
 pub(super) struct Prepared {
     method: reqwest::Method,
     pub(super) url: Url,

@@ -8,6 +8,7 @@ mod credentials;
 mod http;
 mod log;
 pub mod origin;
+mod proof;
 mod random;
 mod storage;
 
@@ -40,6 +41,11 @@ impl TraceId {
     /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// As a header of the answer, for programs that don't read pages.
+    pub(crate) fn header(&self) -> [(&'static str, String); 1] {
+        [("x-request-id", self.0.clone())]
     }
 }
 

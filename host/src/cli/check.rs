@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Failure;
+use crate::capability::{Clock as _, SystemClock};
 use crate::config::Config;
+use crate::credential::notices;
 use crate::gateway::validate;
 use crate::sandbox::{Limits, Plugin, Runtime};
 
@@ -14,6 +16,12 @@ pub(super) async fn check(path: &Path) -> Result<(), Failure> {
     let plugin = Plugin::load(&runtime, &config.plugin).await?;
     for warning in validate(&plugin, &config).await? {
         println!("warning: {warning}");
+    }
+    let now_unix_s = SystemClock.now_unix_ms() / 1000;
+    for provider in &config.providers {
+        for notice in notices(provider, now_unix_s) {
+            println!("warning: provider {}: {}\n    {}", provider.id, notice.message, notice.hint);
+        }
     }
     let description = plugin.describe().await?;
     println!("configuration {}: good", path.display());

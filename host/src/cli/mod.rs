@@ -1,12 +1,21 @@
 //! The command line: one file for each subcommand.
 
 mod check;
+mod doctor;
+mod login_test;
+mod map;
+mod report;
 mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Provider};
+
+/// The exit code of `login-test` and `map` for a sign-in that would be refused.
+const REFUSED: u8 = 3;
 
 /// Signs people in for Defguard enrollment with Microsoft Entra ID or any OpenID provider.
 #[derive(Debug, Parser)]
@@ -20,8 +29,15 @@ struct Cli {
 enum Command {
     /// Serve sign-in over HTTP until SIGTERM or SIGINT
     Serve(ConfigFile),
-    /// Check the configuration and the plugin, without making a request
+    /// Check the configuration and the plugin, and run the configuration's samples, without making a request
     Check(ConfigFile),
+    /// Try the provider: discovery, keys, clock, credential, permissions. Exit code 1: something is to be put right
+    Doctor(doctor::Doctor),
+    /// Sign in once in your browser and print claims, mapped identity and every decision; nothing is made of it. Exit code
+    /// 3: it would be refused
+    LoginTest(login_test::LoginTest),
+    /// Map claims from a file, offline. Exit code 3: the sign-in would be refused
+    Map(map::Map),
 }
 
 #[derive(Debug, Args)]
@@ -31,7 +47,7 @@ struct ConfigFile {
     config: PathBuf,
 }
 
-/// Parses the command line and runs it. 0: done; 1: failed; 2: the command line is wrong.
+/// Parses the command line and runs it. 0: done; 1: failed; 2: the command line is wrong; 3: see the subcommand.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -43,18 +59,37 @@ pub fn run() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Serve(file) => serve::serve(&file.config).await,
-            Command::Check(file) => check::check(&file.config).await,
+            Command::Serve(file) => serve::serve(&file.config).await.map(|()| ExitCode::SUCCESS),
+            Command::Check(file) => check::check(&file.config).await.map(|()| ExitCode::SUCCESS),
+            Command::Doctor(arguments) => doctor::doctor(&arguments).await,
+            Command::LoginTest(arguments) => login_test::login_test(&arguments).await,
+            Command::Map(arguments) => map::map(&arguments).await,
         }
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 /// Any error that ends a command; its text is for the terminal.
 type Failure = Box<dyn std::error::Error>;
+
+/// The provider that is meant: the named one, or the only one.
+fn one_provider<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a Provider, String> {
+    match (id, config.providers.as_slice()) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(format!("there are several providers: say which with --provider ({})", names(config))),
+        (Some(id), providers) => {
+            providers.iter().find(|provider| provider.id.as_str() == id).ok_or_else(|| no_such_provider(config, id))
+        }
+    }
+}
+
+fn no_such_provider(config: &Config, id: &str) -> String {
+    format!("no provider has the id {id:?}; there are: {}", names(config))
+}
+
+fn names(config: &Config) -> String {
+    config.providers.iter().map(|provider| provider.id.as_str()).collect::<Vec<_>>().join(", ")
+}

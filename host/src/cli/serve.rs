@@ -1,6 +1,8 @@
 //! `serve`: the service, from the configuration to the last answer after SIGTERM.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -9,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Failure;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::{telemetry, web};
+use crate::{metrics, telemetry, web};
 
 /// How long calls under way may take after the signal: a call ends within 25 s.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -17,15 +19,22 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path)?;
     telemetry::start(&config.log);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| format!("can't listen on {} (the configuration's `listen`): {error}", config.listen))?;
+    let listener = bind(config.listen, "listen").await?;
+    let metrics_listener = match config.metrics_listen {
+        Some(address) => Some(bind(address, "metrics.listen").await?),
+        None => None,
+    };
     let address = listener.local_addr()?;
     let gateway = Gateway::start(config).await?;
     for provider in &gateway.config().providers {
         tracing::info!(provider = %provider.id, redirect_uri = gateway.config().redirect_uri(&provider.id), "provider");
     }
     tracing::info!(%address, sign_in = format!("{}/openid/sign-in", gateway.config().public_url.origin()), "serving");
+    if let Some(listener) = metrics_listener {
+        tracing::info!(address = %listener.local_addr()?, "metrics");
+        // It ends with the process: a scrape that is cut off comes again.
+        tokio::spawn(axum::serve(listener, metrics::router(Arc::clone(&gateway))).into_future());
+    }
     let app = web::standalone(gateway);
     let (stopped, mut stop) = tokio::sync::watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;
@@ -50,4 +59,9 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| format!("can't listen on {address} (the configuration's `{key}`): {error}"))
 }

@@ -9,9 +9,11 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::provider;
 use super::{Config, ConfigError, HandoverConfig, LogConfig, Problem, PublicUrl};
+use crate::handover::LocalAccountSeed;
 use crate::storage::StorageUrl;
 
-const TOP: [&str; 8] = ["public_url", "listen", "plugin", "storage", "handover", "provider", "development", "log"];
+const TOP: [&str; 10] =
+    ["public_url", "listen", "plugin", "storage", "handover", "provider", "development", "log", "audit", "metrics"];
 
 /// Reads tables and remembers what was wrong.
 pub(super) struct Reader {
@@ -67,6 +69,55 @@ impl Reader {
         }
     }
 
+    /// A list of tables `[[prefix.key]]`, each with its path; none if it isn't there.
+    pub(super) fn rows(
+        &mut self,
+        table: &Table,
+        prefix: &str,
+        key: &str,
+        known: &[&str],
+    ) -> Option<Vec<(String, Table)>> {
+        let path = join(prefix, key);
+        let items = match table.get(key) {
+            None => return Some(Vec::new()),
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                let hint = format!("write [[{path}]], with two brackets");
+                self.problem(&path, format!("expected tables, found {}", other.type_str()), &hint);
+                return None;
+            }
+        };
+        let mut rows = Vec::new();
+        for (position, item) in items.iter().enumerate() {
+            let path = format!("{path}.{}", position + 1);
+            match item {
+                Value::Table(row) => {
+                    self.refuse_unknown(row, &path, known);
+                    rows.push((path, row.clone()));
+                }
+                other => self.problem(path, format!("expected a table, found {}", other.type_str()), ""),
+            }
+        }
+        Some(rows)
+    }
+
+    /// A key's text that must be there and not be empty.
+    pub(super) fn needed(&mut self, table: &Table, prefix: &str, key: &str, hint: &str) -> Option<String> {
+        match self.text(table, prefix, key) {
+            Some(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+            Some(_) => {
+                self.problem(join(prefix, key), "empty", hint);
+                None
+            }
+            None => {
+                if !table.contains_key(key) {
+                    self.problem(join(prefix, key), "missing", hint);
+                }
+                None
+            }
+        }
+    }
+
     /// A path, counted from the configuration's folder.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         self.folder.join(path)
@@ -111,6 +162,9 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let storage = storage(reader, table);
     let handover = handover(reader, table);
     let log = log(reader, table);
+    let metrics_listen = metrics_listen(reader, table);
+    let audit = reader.table(table, "audit", &["file"]);
+    let audit_file = reader.text(&audit, "audit", "file").map(|file| reader.resolve(&file));
     let providers = provider::read_all(reader, table, loopback_http);
     Some(Config {
         source: path.into(),
@@ -122,6 +176,8 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         providers,
         loopback_http,
         log: log?,
+        metrics_listen: metrics_listen?,
+        audit_file,
     })
 }
 
@@ -141,10 +197,27 @@ fn listen(reader: &mut Reader, table: &Table) -> Option<SocketAddr> {
     if !table.contains_key("listen") {
         return Some(SocketAddr::from(([127, 0, 0, 1], 8080)));
     }
-    let text = reader.text(table, "", "listen")?;
-    text.parse()
-        .map_err(|_| reader.problem("listen", format!("{text:?} isn't ADDRESS:PORT"), "for example \"127.0.0.1:8080\""))
-        .ok()
+    address(reader, table, "", "\"127.0.0.1:8080\"")
+}
+
+/// `[metrics]`: without that table there are none.
+#[expect(clippy::option_option, reason = "wrong, switched off, or an address")]
+fn metrics_listen(reader: &mut Reader, table: &Table) -> Option<Option<SocketAddr>> {
+    if !table.contains_key("metrics") {
+        return Some(None);
+    }
+    let metrics = reader.table(table, "metrics", &["listen"]);
+    if !metrics.contains_key("listen") {
+        return Some(Some(SocketAddr::from(([127, 0, 0, 1], 9464))));
+    }
+    address(reader, &metrics, "metrics", "\"127.0.0.1:9464\"").map(Some)
+}
+
+/// `listen` of a table.
+fn address(reader: &mut Reader, table: &Table, prefix: &str, example: &str) -> Option<SocketAddr> {
+    let text = reader.text(table, prefix, "listen")?;
+    let wrong = format!("{text:?} isn't ADDRESS:PORT");
+    text.parse().map_err(|_| reader.problem(join(prefix, "listen"), wrong, &format!("for example {example}"))).ok()
 }
 
 /// A file, or a folder with exactly one `.wasm` file in it.
@@ -189,9 +262,9 @@ fn storage(reader: &mut Reader, table: &Table) -> Option<StorageUrl> {
 }
 
 fn handover(reader: &mut Reader, table: &Table) -> Option<HandoverConfig> {
-    let handover = reader.table(table, "handover", &["kind"]);
+    let handover = reader.table(table, "handover", &["kind", "account"]);
     match reader.text(&handover, "handover", "kind").as_deref() {
-        Some("local") => Some(HandoverConfig::Local),
+        Some("local") => Some(HandoverConfig::Local { accounts: local_accounts(reader, &handover)? }),
         Some("core") => {
             reader.problem("handover.kind", "\"core\" isn't part of this version yet", "use \"local\" to try sign-in");
             None
@@ -207,6 +280,18 @@ fn handover(reader: &mut Reader, table: &Table) -> Option<HandoverConfig> {
             None
         }
     }
+}
+
+/// `[[handover.account]]`: accounts that are there already, as Defguard's would be.
+fn local_accounts(reader: &mut Reader, handover: &Table) -> Option<Vec<LocalAccountSeed>> {
+    let rows = reader.rows(handover, "handover", "account", &["username", "email"])?;
+    let mut accounts = Vec::new();
+    for (path, row) in rows {
+        let username = reader.needed(&row, &path, "username", "the account's user name");
+        let email = reader.needed(&row, &path, "email", "the account's address");
+        accounts.push(LocalAccountSeed { username: username?, email: email? });
+    }
+    Some(accounts)
 }
 
 fn log(reader: &mut Reader, table: &Table) -> Option<LogConfig> {

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, read at once, every problem with the key and the line. What the host needs it takes
 //! out of a `[[provider]]` table; the rest is the component's, which validates it itself.
 
+mod credential;
 mod error;
 mod file;
 mod provider;
@@ -13,9 +14,10 @@ use url::Url;
 
 pub use error::{ConfigError, Problem};
 pub(crate) use file::locate_in as locate;
-pub use provider::{Provider, ProviderId, ProviderKind};
+pub use provider::{ApprovedLink, Provider, ProviderId, ProviderKind};
 pub use secret::Secret;
 
+use crate::handover::LocalAccountSeed;
 use crate::storage::StorageUrl;
 
 /// Everything that an administrator says.
@@ -39,6 +41,10 @@ pub struct Config {
     pub loopback_http: bool,
     /// How to log.
     pub log: LogConfig,
+    /// Where metrics are served, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where audit records go, if anywhere.
+    pub audit_file: Option<PathBuf>,
 }
 
 /// `public_url`, checked.
@@ -80,10 +86,13 @@ impl PublicUrl {
 }
 
 /// `[handover]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandoverConfig {
-    /// The host mints a token itself: demonstrations and tests.
-    Local,
+    /// The host keeps accounts and mints tokens itself: demonstrations and tests.
+    Local {
+        /// Accounts that are there before anybody signs in.
+        accounts: Vec<LocalAccountSeed>,
+    },
 }
 
 /// `[log]`.

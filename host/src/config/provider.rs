@@ -1,4 +1,4 @@
-//! `[[provider]]`: the host takes out what is its own (the secret, the allow-list) and hands the rest to the component
+//! `[[provider]]`: the host takes out what is its own (the credential, the allow-list) and hands the rest to the component
 //! as JSON. Which keys the component knows, and what they mean, is its `configuration` interface's subject.
 
 use std::fmt;
@@ -6,9 +6,11 @@ use std::fmt;
 use toml::{Table, Value};
 use url::Url;
 
-use super::Secret;
+use super::credential;
 use super::file::{Reader, join};
 use crate::capability::AllowedOrigins;
+use crate::credential::Credential;
+use crate::identity::Identity;
 
 /// Names a provider in URLs, storage and logs: 1 to 32 of `a-z 0-9 -`, a letter or digit first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,27 +67,37 @@ pub struct Provider {
     pub display_name: String,
     /// RFC 6749 section 2.2.
     pub client_id: String,
-    /// RFC 6749 section 2.3.1.
-    pub client_secret: Secret,
+    /// How the client proves who it is.
+    pub credential: Credential,
     /// Where the component's requests may go.
     pub allowed: AllowedOrigins,
     /// Where the credential may go.
     pub credential_origins: AllowedOrigins,
     /// The table as the component gets it.
     pub component_json: String,
+    /// Accounts that an administrator gave to identities.
+    pub approved_links: Vec<ApprovedLink>,
 }
 
-/// Keys that the component never sees.
-const HOST_ONLY: [&str; 8] = [
-    "client_secret",
-    "client_secret_file",
-    "client_secret_env",
-    "certificate_file",
-    "private_key_file",
-    "allowed_origins",
-    "directory",
-    "development_loopback",
-];
+/// `[[provider.approved_link]]`: this identity's account is that one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovedLink {
+    /// Entra's `oid`; elsewhere `sub`.
+    pub identity: String,
+    /// The account's user name.
+    pub account: String,
+}
+
+impl Provider {
+    /// The account that an administrator gave to an identity of this provider.
+    pub fn approved_account(&self, identity: &Identity) -> Option<&str> {
+        let key = identity.object_id.as_deref().unwrap_or(&identity.subject);
+        self.approved_links.iter().find(|link| link.identity == key).map(|link| link.account.as_str())
+    }
+}
+
+/// Keys that the component never sees, beside those of the credential.
+const HOST_ONLY: [&str; 4] = ["allowed_origins", "directory", "development_loopback", "approved_link"];
 
 pub(super) fn read_all(reader: &mut Reader, table: &Table, loopback_http: bool) -> Vec<Provider> {
     let tables = match table.get("provider") {
@@ -138,26 +150,44 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
     let client_id =
         required(reader, table, &prefix, "client_id", "the Application (client) ID of the app registration");
     let display_name = reader.text(table, &prefix, "display_name");
-    let client_secret = client_secret(reader, table, &prefix);
     refuse_later_features(reader, table, &prefix);
-    let (kind, client_id) = (kind?, client_id?);
-    let base_url = required(reader, table, &prefix, "base_url", "Defguard's Base URL, without a trailing slash")?;
+    let base_url = required(reader, table, &prefix, "base_url", "Defguard's Base URL, without a trailing slash");
+    let about = credential::About { kind, base_url: base_url.as_deref() };
+    let credential = credential::read(reader, table, &prefix, &about);
+    let (kind, client_id, base_url) = (kind?, client_id?, base_url?);
     let (allowed, credential_origins) = origins(reader, table, &prefix, kind, &base_url, loopback_http)?;
     let display_name = display_name.unwrap_or_else(|| match kind {
         ProviderKind::Microsoft => "Sign in with Microsoft".into(),
         ProviderKind::Oidc => "Sign in with OpenID".into(),
     });
+    let approved_links = approved_links(reader, table, &prefix);
     let component_json = component_json(reader, table, &prefix, &display_name, loopback_http)?;
     Some(Provider {
         id,
         kind,
         display_name,
         client_id,
-        client_secret: client_secret?,
+        credential: credential?,
         allowed,
         credential_origins,
         component_json,
+        approved_links: approved_links?,
     })
+}
+
+fn approved_links(reader: &mut Reader, table: &Table, prefix: &str) -> Option<Vec<ApprovedLink>> {
+    let rows = reader.rows(table, prefix, "approved_link", &["identity", "account"])?;
+    let mut links: Vec<ApprovedLink> = Vec::new();
+    for (path, row) in rows {
+        let identity = reader.needed(&row, &path, "identity", "Entra: the person's Object ID; elsewhere sub");
+        let account = reader.needed(&row, &path, "account", "the user name in Defguard");
+        let link = ApprovedLink { identity: identity?, account: account? };
+        if links.iter().any(|other| other.identity == link.identity) {
+            reader.problem(join(&path, "identity"), "two links are for this identity", "one account a person");
+        }
+        links.push(link);
+    }
+    Some(links)
 }
 
 fn required(reader: &mut Reader, table: &Table, prefix: &str, key: &str, hint: &str) -> Option<String> {
@@ -187,65 +217,8 @@ fn kind(reader: &mut Reader, table: &Table, prefix: &str) -> Option<ProviderKind
     }
 }
 
-fn client_secret(reader: &mut Reader, table: &Table, prefix: &str) -> Option<Secret> {
-    let hint = "client_secret_file = \"PATH\" or client_secret_env = \"NAME\"; for Entra the secret's Value, not its Secret ID";
-    if table.contains_key("client_secret") {
-        reader.problem(join(prefix, "client_secret"), "a secret doesn't belong in this file", hint);
-        return None;
-    }
-    let file = reader.text(table, prefix, "client_secret_file");
-    let variable = reader.text(table, prefix, "client_secret_env");
-    let (key, secret) = match (file, variable) {
-        (Some(_), Some(_)) => {
-            reader.problem(
-                join(prefix, "client_secret_env"),
-                "there is a client_secret_file as well",
-                "one of the two",
-            );
-            return None;
-        }
-        (Some(file), None) => {
-            let path = reader.resolve(&file);
-            match std::fs::read_to_string(&path) {
-                Ok(text) => ("client_secret_file", Secret::new(&text)),
-                Err(error) => {
-                    let message = format!("{} can't be read: {error}", path.display());
-                    reader.problem(join(prefix, "client_secret_file"), message, hint);
-                    return None;
-                }
-            }
-        }
-        (None, Some(variable)) => match std::env::var(&variable) {
-            Ok(text) => ("client_secret_env", Secret::new(&text)),
-            Err(error) => {
-                let message = format!("the environment variable {variable}: {error}");
-                reader.problem(join(prefix, "client_secret_env"), message, hint);
-                return None;
-            }
-        },
-        (None, None) => {
-            reader.problem(join(prefix, "client_secret_file"), "the provider has no credential", hint);
-            return None;
-        }
-    };
-    if secret.is_empty() {
-        reader.problem(join(prefix, key), "the secret is empty", hint);
-        return None;
-    }
-    Some(secret)
-}
-
 /// Keys of the documented configuration that this version can't serve: better refused than ignored.
 fn refuse_later_features(reader: &mut Reader, table: &Table, prefix: &str) {
-    for key in ["certificate_file", "private_key_file"] {
-        if table.contains_key(key) {
-            reader.problem(
-                join(prefix, key),
-                "this version can't sign with a certificate yet",
-                "use client_secret_file",
-            );
-        }
-    }
     // Switched off it may stand there, whatever else it says; anything else would be ignored silently.
     let off = |directory: &Value| directory.get("enabled").and_then(Value::as_bool) == Some(false);
     if table.get("directory").is_some_and(|directory| !off(directory)) {
@@ -339,8 +312,8 @@ fn component_json(
     loopback_http: bool,
 ) -> Option<String> {
     let mut component = table.clone();
-    for key in HOST_ONLY {
-        component.remove(key);
+    for key in HOST_ONLY.iter().chain(&credential::KEYS) {
+        component.remove(*key);
     }
     component.insert("display_name".into(), Value::String(display_name.to_owned()));
     component.insert("development_loopback".into(), Value::Boolean(loopback_http));

@@ -12,7 +12,7 @@ pub use call::{CallError, CallState};
 pub use engine::Runtime;
 pub use limits::Limits;
 pub(crate) use plugin::sha256_hex;
-pub use plugin::{Description, Plugin, Problem};
+pub use plugin::{Description, Finding, Plugin, Preview, Problem};
 pub use reload::{PluginSlot, watch};
 
 use std::path::PathBuf;

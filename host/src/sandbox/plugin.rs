@@ -14,6 +14,10 @@ use crate::capability::Grant;
 
 /// What the component says of itself.
 pub type Description = configuration::Description;
+/// What the component makes of claims that somebody wrote down.
+pub type Preview = configuration::Preview;
+/// What the component found out about a provider.
+pub type Finding = configuration::Finding;
 /// A problem that the component finds in a provider's configuration.
 pub type Problem = configuration::Problem;
 
@@ -73,6 +77,26 @@ impl Plugin {
         let grant = Grant::nothing();
         run(&self.runtime, &self.pre, grant, async |store, plugin| {
             plugin.defguard_openid_configuration().call_validate(store, provider).await
+        })
+        .await
+    }
+
+    /// `configuration.map-claims`.
+    pub async fn map_claims(
+        &self,
+        provider: &str,
+        input: &str,
+    ) -> Result<Result<configuration::Preview, Problem>, CallError> {
+        run(&self.runtime, &self.pre, Grant::nothing(), async |store, plugin| {
+            plugin.defguard_openid_configuration().call_map_claims(store, provider, input).await
+        })
+        .await
+    }
+
+    /// `configuration.probe`.
+    pub async fn probe(&self, grant: Grant, provider: &str) -> Result<Vec<configuration::Finding>, CallError> {
+        run(&self.runtime, &self.pre, grant, async |store, plugin| {
+            plugin.defguard_openid_configuration().call_probe(store, provider).await
         })
         .await
     }

@@ -71,6 +71,11 @@ impl Entry {
         Self { value, expires_at_unix_ms: now_unix_ms.saturating_add(ttl) }
     }
 
+    /// A value that stays.
+    pub fn lasting(value: Vec<u8>) -> Self {
+        Self { value, expires_at_unix_ms: u64::MAX }
+    }
+
     fn is_live(&self, now_unix_ms: u64) -> bool {
         self.expires_at_unix_ms > now_unix_ms
     }

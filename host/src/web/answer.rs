@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::capability::TraceId;
 use crate::gateway::LoginError;
 use crate::gateway::RefusalKind;
+use crate::handover::HandoverError;
 use crate::sandbox::CallError;
 
 /// What is said of a failure.
@@ -59,7 +60,7 @@ impl Answer {
     /// As JSON.
     pub(super) fn json(&self, trace: &TraceId) -> Response {
         let body = Body { error: &self.message, code: &self.code, trace: trace.as_str() };
-        (self.status, axum::Json(body)).into_response()
+        (self.status, trace.header(), axum::Json(body)).into_response()
     }
 }
 
@@ -86,10 +87,19 @@ impl From<&LoginError> for Answer {
                 Self::new(StatusCode::BAD_GATEWAY, "authorization_url_refused", message, false)
             }
             LoginError::Plugin(error) => plugin_failed(error),
-            LoginError::Handover(_) => {
+            LoginError::Handover(HandoverError::Unavailable(_)) => {
                 let message = "You are signed in, but the enrollment could not be prepared. Please try again in a few \
                                minutes.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "handover_unavailable", message, true)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), message, true)
+            }
+            LoginError::Handover(HandoverError::NeedsApproval(_)) => {
+                let message = "There is an account with your e-mail address already. Your administrator must confirm that \
+                               it is yours.";
+                Self::new(StatusCode::FORBIDDEN, error.code(), message, false)
+            }
+            LoginError::Handover(HandoverError::Refused(_)) => {
+                let message = "You are signed in, but your account here can't be used. Please tell your administrator.";
+                Self::new(StatusCode::FORBIDDEN, error.code(), message, false)
             }
         }
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::Answer;
 use super::cookies;
 use crate::capability::TraceId;
+use crate::config::Provider;
 use crate::gateway::{Completed, Flow, Gateway, LoginError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -69,24 +70,25 @@ pub(super) async fn auth_info(State(gateway): State<Arc<Gateway>>, headers: Head
     if request.flow == FlowType::Mfa {
         return no_mfa().json(&trace);
     }
-    match begin(&gateway, &headers, request.provider.as_deref(), &trace).await {
+    match begin(&gateway, &headers, request.provider.as_deref(), Flow::Enrollment, &trace).await {
         Ok((url, display_name, cookies)) => {
             let body = AuthInfoResponse { url: &url, button_display_name: &display_name };
-            (StatusCode::OK, cookies, Json(body)).into_response()
+            (StatusCode::OK, trace.header(), cookies, Json(body)).into_response()
         }
         Err(error) => Answer::from(&error).json(&trace),
     }
 }
 
-/// Begins an enrollment: the address to send the browser to, the button's text, and the cookie.
+/// Begins a sign-in: the address to send the browser to, the button's text, and the cookie.
 pub(super) async fn begin(
     gateway: &Gateway,
     headers: &HeaderMap,
     provider: Option<&str>,
+    flow: Flow,
     trace: &TraceId,
 ) -> Result<(String, String, HeaderMap), LoginError> {
     let provider = gateway.provider(provider)?;
-    let begun = gateway.begin(provider, Flow::Enrollment, None, trace).await?;
+    let begun = gateway.begin(provider, flow, None, trace).await?;
     let mut answer = HeaderMap::new();
     let now = gateway.now_unix_ms() / 1000;
     cookies::set(
@@ -122,9 +124,10 @@ pub(super) async fn callback(State(gateway): State<Arc<Gateway>>, headers: Heade
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
     .collect();
-    let (result, cookies) = complete(&gateway, &headers, CallbackAddress::Api, parameters, &trace).await;
+    let (result, cookies) =
+        complete(&gateway, &headers, CallbackAddress::Api, parameters, &Enrolling(&gateway, &trace)).await;
     match result {
-        Ok(completed) => (StatusCode::OK, cookies, Json(completed.enrollment)).into_response(),
+        Ok(completed) => (StatusCode::OK, trace.header(), cookies, Json(completed.enrollment)).into_response(),
         Err(answer) => (cookies, answer.json(&trace)).into_response(),
     }
 }
@@ -138,14 +141,44 @@ pub(super) enum CallbackAddress {
     Path(Option<String>),
 }
 
+/// What a finished sign-in is for.
+pub(super) trait Finish {
+    /// What comes of it.
+    type Outcome;
+
+    /// The second step.
+    async fn finish(
+        &self,
+        provider: &Provider,
+        parameters: Vec<(String, String)>,
+        browser_binding: Option<String>,
+    ) -> Result<Self::Outcome, LoginError>;
+}
+
+/// For an enrollment.
+pub(super) struct Enrolling<'a>(pub(super) &'a Gateway, pub(super) &'a TraceId);
+
+impl Finish for Enrolling<'_> {
+    type Outcome = Completed;
+
+    async fn finish(
+        &self,
+        provider: &Provider,
+        parameters: Vec<(String, String)>,
+        browser_binding: Option<String>,
+    ) -> Result<Completed, LoginError> {
+        self.0.complete(provider, Flow::Enrollment, parameters, browser_binding, self.1).await
+    }
+}
+
 /// Finishes a login, whichever way the callback came in; and says what becomes of the cookie.
-pub(super) async fn complete(
+pub(super) async fn complete<F: Finish>(
     gateway: &Gateway,
     headers: &HeaderMap,
     address: CallbackAddress,
     parameters: Vec<(String, String)>,
-    trace: &TraceId,
-) -> (Result<Completed, Answer>, HeaderMap) {
+    finish: &F,
+) -> (Result<F::Outcome, Answer>, HeaderMap) {
     let mut answer_headers = HeaderMap::new();
     if is_oversized(&parameters) {
         return (Err(Answer::callback_oversized()), answer_headers);
@@ -154,34 +187,41 @@ pub(super) async fn complete(
     let mut states = parameters.iter().filter(|(name, _)| name == "state").map(|(_, value)| value.clone());
     let state = states.next().filter(|_| states.next().is_none());
     let binding = state.as_deref().and_then(|state| cookies::find(headers, state));
-    let named = match (&binding, &address) {
-        (Some(binding), _) => Some(binding.provider.as_str().to_owned()),
-        (None, CallbackAddress::Path(provider)) => provider.clone(),
-        (None, CallbackAddress::Api) => None,
-    };
-    let provider = match gateway.provider(named.as_deref()) {
+    let provider = match addressed(gateway, &address, binding.as_ref()) {
         Ok(provider) => provider,
-        Err(error) => return (Err(Answer::from(&error)), answer_headers),
+        Err(answer) => return (Err(answer), answer_headers),
     };
-    if let CallbackAddress::Path(path) = &address {
-        let arrived =
-            path.as_ref().map_or_else(|| "/openid/callback".to_owned(), |id| format!("/openid/callback/{id}"));
-        if arrived != gateway.config().callback_path(&provider.id) {
-            return (Err(Answer::provider_mismatch()), answer_headers);
-        }
-    }
     let secret = binding.map(|binding| binding.secret);
     let had_cookie = secret.is_some();
-    let result = gateway
-        .complete(provider, Flow::Enrollment, parameters, secret, trace)
-        .await
-        .map_err(|error| Answer::from(&error));
+    let result = finish.finish(provider, parameters, secret).await.map_err(|error| Answer::from(&error));
     if let Some(state) = state.filter(|_| had_cookie)
         && !result.as_ref().is_err_and(|answer| answer.keeps_transaction)
     {
         cookies::remove(&mut answer_headers, &state);
     }
     (result, answer_headers)
+}
+
+/// Whose callback it is: the cookie says it, and the path must say the same.
+fn addressed<'a>(
+    gateway: &'a Gateway,
+    address: &CallbackAddress,
+    binding: Option<&cookies::Binding>,
+) -> Result<&'a Provider, Answer> {
+    let named = match (binding, address) {
+        (Some(binding), _) => Some(binding.provider.as_str().to_owned()),
+        (None, CallbackAddress::Path(provider)) => provider.clone(),
+        (None, CallbackAddress::Api) => None,
+    };
+    let provider = gateway.provider(named.as_deref()).map_err(|error| Answer::from(&error))?;
+    if let CallbackAddress::Path(path) = address {
+        let arrived =
+            path.as_ref().map_or_else(|| "/openid/callback".to_owned(), |id| format!("/openid/callback/{id}"));
+        if arrived != gateway.config().callback_path(&provider.id) {
+            return Err(Answer::provider_mismatch());
+        }
+    }
+    Ok(provider)
 }
 
 /// The contract's bounds for callbacks: 32 parameters, 16 KiB.
@@ -222,7 +262,7 @@ pub(super) async fn redeem(State(gateway): State<Arc<Gateway>>, headers: HeaderM
         Err(answer) => return answer.json(&trace),
     };
     match gateway.handover().redeem(&request.token).await {
-        Ok(Some(identity)) => Json(serde_json::json!({ "identity": identity })).into_response(),
+        Ok(Some(redeemed)) => Json(redeemed).into_response(),
         Ok(None) => Answer::new(StatusCode::NOT_FOUND, "token_unknown", "This token isn't known, or was used.", false)
             .json(&trace),
         Err(error) => Answer::from(&LoginError::Handover(error)).json(&trace),

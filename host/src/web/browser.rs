@@ -11,16 +11,16 @@ use axum::response::{Html, IntoResponse, Response};
 use url::form_urlencoded;
 
 use super::answer::Answer;
-use super::api::{self, CallbackAddress};
+use super::api::{self, CallbackAddress, Enrolling};
 use super::pages;
 use crate::capability::TraceId;
-use crate::gateway::Gateway;
+use crate::gateway::{Flow, Gateway};
 
 /// The largest form that becomes a query, in bytes: no provider's is larger.
 const MAX_FORM_BYTES: usize = 16 << 10;
 
 /// The provider in the callback's path, if it names one.
-pub(super) struct InPath(Option<String>);
+pub(super) struct InPath(pub(super) Option<String>);
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for InPath {
     type Rejection = std::convert::Infallible;
@@ -57,11 +57,11 @@ pub(super) async fn start(
     let query = query.unwrap_or_default();
     let provider =
         form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "provider").map(|(_, value)| value);
-    match api::begin(&gateway, &headers, provider.as_deref(), &trace).await {
+    match api::begin(&gateway, &headers, provider.as_deref(), Flow::Enrollment, &trace).await {
         Ok((url, _, mut cookies)) => match HeaderValue::try_from(url) {
             Ok(location) => {
                 cookies.insert(header::LOCATION, location);
-                (StatusCode::SEE_OTHER, cookies).into_response()
+                (StatusCode::SEE_OTHER, trace.header(), cookies).into_response()
             }
             Err(_) => refuse(
                 &Answer::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The sign-in failed inside.", true),
@@ -98,30 +98,46 @@ pub(super) async fn callback_form(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let path = provider.as_ref().map_or_else(|| "/openid/callback".to_owned(), |id| format!("/openid/callback/{id}"));
-    let known = gateway.config().providers.iter().any(|known| gateway.config().callback_path(&known.id) == path);
-    let is_from_elsewhere = !super::cookies::any(&headers);
-    if known && is_from_elsewhere && body.len() <= MAX_FORM_BYTES && !body.is_empty() {
-        // Parsed and written anew: nothing but parameters gets into the address.
-        let query =
-            form_urlencoded::Serializer::new(String::new()).extend_pairs(form_urlencoded::parse(&body)).finish();
-        if let Ok(location) = HeaderValue::try_from(format!("{path}?{query}")) {
-            return (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
-        }
+    match form_as_query(&gateway, provider.as_deref(), &headers, &body) {
+        Some(redirect) => redirect,
+        None => finish(&gateway, provider, &headers, &body).await,
     }
-    finish(&gateway, provider, &headers, &body).await
+}
+
+/// The redirect that [`callback_form`] speaks of; `None`: the form came with our cookies, or makes no sense.
+pub(super) fn form_as_query(
+    gateway: &Gateway,
+    provider: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Option<Response> {
+    let path = provider.map_or_else(|| "/openid/callback".to_owned(), |id| format!("/openid/callback/{id}"));
+    let known = gateway.config().providers.iter().any(|known| gateway.config().callback_path(&known.id) == path);
+    if !known || super::cookies::any(headers) || body.len() > MAX_FORM_BYTES || body.is_empty() {
+        return None;
+    }
+    // Parsed and written anew: nothing but parameters gets into the address.
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(form_urlencoded::parse(body)).finish();
+    let location = HeaderValue::try_from(format!("{path}?{query}")).ok()?;
+    Some((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
 }
 
 async fn finish(gateway: &Gateway, provider: Option<String>, headers: &HeaderMap, form: &[u8]) -> Response {
     let trace = TraceId::new();
-    // Decoded as far as the bounds may need, no further.
-    let parameters =
-        form_urlencoded::parse(form).take(64).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    let (result, cookies) = api::complete(gateway, headers, CallbackAddress::Path(provider), parameters, &trace).await;
+    let enrolling = Enrolling(gateway, &trace);
+    let address = CallbackAddress::Path(provider);
+    let (result, cookies) = api::complete(gateway, headers, address, parameters(form), &enrolling).await;
     match result {
-        Ok(completed) => (cookies, Html(pages::signed_in(&completed).into_string())).into_response(),
+        Ok(completed) => {
+            (trace.header(), cookies, Html(pages::signed_in(&completed, &trace).into_string())).into_response()
+        }
         Err(answer) => refuse(&answer, cookies, &trace),
     }
+}
+
+/// Decoded as far as the bounds may need, no further.
+pub(super) fn parameters(form: &[u8]) -> Vec<(String, String)> {
+    form_urlencoded::parse(form).take(64).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
 /// Any other path below `/openid`.
@@ -129,6 +145,6 @@ pub(super) async fn not_found() -> Response {
     refuse(&Answer::not_found(), HeaderMap::new(), &TraceId::new())
 }
 
-fn refuse(answer: &Answer, cookies: HeaderMap, trace: &TraceId) -> Response {
-    (answer.status, cookies, Html(pages::refused(answer, trace).into_string())).into_response()
+pub(super) fn refuse(answer: &Answer, cookies: HeaderMap, trace: &TraceId) -> Response {
+    (answer.status, trace.header(), cookies, Html(pages::refused(answer, trace).into_string())).into_response()
 }

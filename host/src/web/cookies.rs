@@ -38,6 +38,12 @@ fn name(state: &str) -> String {
     format!("{PREFIX}{}", hash.get(..16).unwrap_or_default())
 }
 
+/// Whether `name` could have made it: only such a name is ever sent back.
+fn is_name(name: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.strip_prefix(PREFIX).is_some_and(|hash| hash.len() == 16 && hash.bytes().all(is_digit))
+}
+
 /// Every cookie of ours, by name. Of two of one name none counts: only one of them can be ours.
 fn ours(headers: &HeaderMap) -> Vec<(String, Binding)> {
     let mut found: Vec<(String, Option<Binding>)> = Vec::new();
@@ -48,7 +54,7 @@ fn ours(headers: &HeaderMap) -> Vec<(String, Binding)> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| name.starts_with(PREFIX));
+        .filter(|(name, _)| is_name(name));
     for (name, value) in pairs {
         match found.iter_mut().find(|(other, _)| other == name) {
             Some((_, binding)) => *binding = None,
@@ -162,6 +168,17 @@ mod tests {
             ("other prefix", format!("openid-{}=entra.1.a", &name[PREFIX.len()..])),
         ] {
             assert_eq!(find(&request(&cookies), "s"), None, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_we_never_made_is_not_sent_back() {
+        // Found by fuzzing: the oldest gave way under whatever name the request had for it.
+        for odd in ["5feceb66ffc86f3?", "5feceb66ffc86f38a", "", "5FECEB66FFC86F38"] {
+            let cookies: Vec<_> = (0..10).map(|age| format!("{PREFIX}{odd}{age}=entra.{age}.x")).collect();
+            let mut answer = HeaderMap::new();
+            set(&mut answer, &request(&cookies.join("; ")), "new", "y", &provider(), 200, 800);
+            assert_eq!(sent(&answer).len(), 1, "{odd}: {:?}", sent(&answer));
         }
     }
 

@@ -6,6 +6,7 @@ mod api;
 mod browser;
 mod cookies;
 mod pages;
+mod test_login;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use crate::gateway::Gateway;
+
+pub use test_login::{TestOutcome, test_router};
 
 /// Bytes of a request's body.
 const BODY_BYTES: usize = 64 << 10;

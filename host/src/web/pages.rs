@@ -53,7 +53,7 @@ pub(super) fn sign_in(providers: &[Provider]) -> Markup {
 }
 
 /// The end of a good sign-in.
-pub(super) fn signed_in(completed: &Completed) -> Markup {
+pub(super) fn signed_in(completed: &Completed, trace: &TraceId) -> Markup {
     let identity = &completed.identity;
     page(
         "You are signed in",
@@ -66,7 +66,19 @@ pub(super) fn signed_in(completed: &Completed) -> Markup {
                 dt { "Token" }
                 dd { code #token { (completed.enrollment.token) } }
             }
-            p .note { "The token is yours alone: don't share it." }
+            p .note { "The token is yours alone: don't share it. This sign-in's id is " code #trace { (trace) } "." }
+        },
+    )
+}
+
+/// The end of the administrator's test.
+pub(super) fn tested(let_in: bool, trace: &TraceId) -> Markup {
+    page(
+        "Test finished",
+        &html! {
+            p #message { @if let_in { "This sign-in would be let in." } @else { "This sign-in would be refused." } }
+            p { "Nothing was made of it. The terminal shows the claims, the mapped identity and every decision." }
+            p .note { "This sign-in's id is " code #trace { (trace) } "." }
         },
     )
 }

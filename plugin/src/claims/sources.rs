@@ -1,44 +1,89 @@
-//! Reading claims through ordered sources: a source is a claim's name, taken literally first, then as a path with dots.
+//! Reading claims through ordered sources: a claim's name (taken literally first, then as a path with dots), a property of
+//! the directory's user, or an expression.
 
 use serde_json::{Map, Value};
 
-/// The claims of one login: what the ID token says goes before what userinfo says.
-#[derive(Clone, Copy)]
-pub(super) struct Claims<'a> {
-    pub(super) id_token: &'a Map<String, Value>,
-    pub(super) userinfo: Option<&'a Map<String, Value>>,
+use crate::configuration::{Field, Source};
+use crate::login::trace::Trace;
+
+/// What is known of one person: what the ID token says goes before what userinfo says; the directory is asked by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Documents<'a> {
+    /// The ID token's claims.
+    pub id_token: &'a Map<String, Value>,
+    /// Userinfo's, if it was asked.
+    pub userinfo: Option<&'a Map<String, Value>>,
+    /// Graph's user, if it was asked.
+    pub directory: Option<&'a Map<String, Value>>,
 }
 
-impl<'a> Claims<'a> {
-    /// The first text that a source gives, without white space around it.
-    pub(super) fn text(self, sources: &[String]) -> Option<String> {
-        sources.iter().find_map(|source| self.one_text(source))
+/// A text, and the source that gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    pub(super) source: &'a Source,
+    /// As the source gave it.
+    pub(super) raw: String,
+    /// After the transforms.
+    pub(super) text: String,
+}
+
+impl<'a> Documents<'a> {
+    /// The first text that a field's sources give, cleaned. An expression that fails gives none, and says so.
+    pub(super) fn text(self, field: &Field, trace: &mut Trace) -> Option<String> {
+        let found = self.find(field, trace, |found| cleaned(&found.text).is_some())?;
+        cleaned(&found.text)
     }
 
-    /// The text of one source.
-    pub(super) fn one_text(self, source: &str) -> Option<String> {
-        self.documents().find_map(|claims| as_text(look_up(claims, source)?))
+    /// The first text that `counts`, with the source that gave it.
+    pub(super) fn find<'f>(
+        self,
+        field: &'f Field,
+        trace: &mut Trace,
+        counts: impl Fn(&Found<'f>) -> bool,
+    ) -> Option<Found<'f>> {
+        field.sources.iter().find_map(|source| {
+            let raw = self.one(source, trace)?;
+            let text = field.transforms.iter().try_fold(raw.clone(), |text, transform| transform.apply(&text))?;
+            Some(Found { source, raw, text }).filter(&counts)
+        })
     }
 
-    /// The text of one source to the letter, but for white space around it: for what isn't the same any more once a
-    /// character is left out.
-    pub(super) fn exact(self, source: &str) -> Option<&'a str> {
-        self.documents().find_map(|claims| exact(claims, source))
+    /// The text of one source to the letter, but for white space around it.
+    fn one(self, source: &Source, trace: &mut Trace) -> Option<String> {
+        match source {
+            Source::Claim(name) => self.claims().find_map(|claims| exact(claims, name)).map(str::to_owned),
+            Source::Directory(property) => exact(self.directory?, property).map(str::to_owned),
+            Source::Expression(expression) => match expression.evaluate(&self.merged()) {
+                Ok(value) => text_of(&value).map(str::to_owned),
+                Err(error) => {
+                    trace.fail("claims.expression", format!("{}: {error}", expression.source()));
+                    None
+                }
+            },
+        }
     }
 
-    /// What `flag` says where `source` gives `text`: yes or no. A document that has another text there says nothing of it.
-    pub(super) fn flag_beside(self, source: &str, text: &str, flag: &str) -> Option<bool> {
-        self.documents()
-            .filter(|claims| exact(claims, source) == Some(text))
+    /// What `flag` says where the claim `name` gives `text`: yes or no. A document that has another text there says nothing
+    /// of it.
+    pub(super) fn flag_beside(self, name: &str, text: &str, flag: &str) -> Option<bool> {
+        self.claims()
+            .filter(|claims| exact(claims, name) == Some(text))
             .find_map(|claims| as_flag(look_up(claims, flag)?))
     }
 
-    fn documents(self) -> impl Iterator<Item = &'a Map<String, Value>> {
+    /// All claims as one document.
+    pub(crate) fn merged(self) -> Value {
+        let mut claims = self.userinfo.cloned().unwrap_or_default();
+        claims.extend(self.id_token.clone());
+        Value::Object(claims)
+    }
+
+    fn claims(self) -> impl Iterator<Item = &'a Map<String, Value>> {
         std::iter::once(self.id_token).chain(self.userinfo)
     }
 }
 
-fn look_up<'a>(claims: &'a Map<String, Value>, source: &str) -> Option<&'a Value> {
+pub(super) fn look_up<'a>(claims: &'a Map<String, Value>, source: &str) -> Option<&'a Value> {
     if let Some(value) = claims.get(source) {
         return Some(value);
     }
@@ -55,13 +100,17 @@ fn raw(value: &Value) -> Option<&str> {
     }
 }
 
-fn exact<'a>(claims: &'a Map<String, Value>, source: &str) -> Option<&'a str> {
-    raw(look_up(claims, source)?).map(str::trim).filter(|text| !text.is_empty())
+fn text_of(value: &Value) -> Option<&str> {
+    raw(value).map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// Control characters don't belong into anything that is shown or stored.
-fn as_text(value: &Value) -> Option<String> {
-    let cleaned: String = raw(value)?.chars().filter(|character| !character.is_control()).collect();
+fn exact<'a>(claims: &'a Map<String, Value>, source: &str) -> Option<&'a str> {
+    text_of(look_up(claims, source)?)
+}
+
+/// Without control characters, which don't belong into anything that is shown or stored.
+pub(super) fn cleaned(text: &str) -> Option<String> {
+    let cleaned: String = text.chars().filter(|character| !character.is_control()).collect();
     let trimmed = cleaned.trim();
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }

@@ -2,12 +2,21 @@
 //! a list of everything that is wrong with it.
 
 mod base_url;
+mod groups;
+mod mapping;
 mod options;
+mod policy;
 mod provider;
 mod reader;
+mod sample;
+mod sign_in;
 
+pub use groups::{GroupsConfig, GroupsSource, Overage};
+pub use mapping::{Field, Mapping, Source};
 pub use options::{OPTIONS, OptionDescription};
-pub use provider::{Authority, ClaimSources, Provider, ProviderKind, UserinfoUse};
+pub use policy::{ExistingAccounts, Linking, Policy, Rule};
+pub use provider::{Authority, Provider, ProviderKind, UserinfoUse};
+pub use sign_in::{PushedRequests, ResponseMode, SignIn};
 
 /// Whether a problem keeps the provider from being used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +45,22 @@ const MAX_PROBLEMS: usize = 64;
 /// The largest configuration, in bytes.
 const MAX_BYTES: usize = 256 << 10;
 
-/// All problems of a configuration; without an error among them it can be used.
+/// All problems of a configuration, its samples run; without an error among them it can be used.
 pub fn validate(json: &str) -> Vec<Problem> {
-    let (_, mut problems) = read(json);
+    let (provider, mut problems, samples) = read(json);
+    let is_usable = problems.iter().all(|problem| problem.severity != Severity::Error);
+    if let (Some(provider), Some(samples)) = (provider.filter(|_| is_usable), samples) {
+        problems.extend(sample::run(&provider, &samples));
+    }
+    // What is cut off must not be the only error.
+    problems.sort_by_key(|problem| problem.severity != Severity::Error);
     problems.truncate(MAX_PROBLEMS);
     problems
 }
 
 /// The provider, if its configuration has no error; else the first error.
 pub fn parse(json: &str) -> Result<Provider, Problem> {
-    let (provider, problems) = read(json);
+    let (provider, problems, _) = read(json);
     match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
         Some(problem) => Err(problem),
         None => provider.ok_or_else(|| problem("", "the configuration is incomplete", "")),
@@ -56,12 +71,17 @@ fn problem(path: &str, message: &str, hint: &str) -> Problem {
     Problem { severity: Severity::Error, path: path.into(), message: message.into(), hint: hint.into() }
 }
 
-fn read(json: &str) -> (Option<Provider>, Vec<Problem>) {
+/// The provider, what is wrong with it, and its samples.
+fn read(json: &str) -> (Option<Provider>, Vec<Problem>, Option<serde_json::Value>) {
     if json.len() > MAX_BYTES {
-        return (None, vec![problem("", &format!("{} bytes, at most {MAX_BYTES} are read", json.len()), "")]);
+        return (None, vec![problem("", &format!("{} bytes, at most {MAX_BYTES} are read", json.len()), "")], None);
     }
     match crate::jose::parse_unique_object(json.as_bytes()) {
-        Ok(object) => provider::read(object),
-        Err(error) => (None, vec![problem("", &format!("the configuration is {error}"), "")]),
+        Ok(mut object) => {
+            let samples = object.remove("sample");
+            let (provider, problems) = provider::read(object);
+            (provider, problems, samples)
+        }
+        Err(error) => (None, vec![problem("", &format!("the configuration is {error}"), "")], None),
     }
 }

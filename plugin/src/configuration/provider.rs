@@ -8,9 +8,12 @@ use url::Url;
 
 use super::Problem;
 use super::base_url::{self, is_allowed};
+use super::groups::{self, GroupsConfig};
+use super::mapping::{self, Mapping};
+use super::policy::{self, Linking, Policy};
 use super::reader::Reader;
+use super::sign_in::{self, SignIn};
 use crate::capability::ClientAuthentication;
-use crate::claims::username::UsernameHandling;
 use crate::entra::TenantId;
 use crate::jose::SigningAlgorithm;
 
@@ -47,25 +50,6 @@ pub enum UserinfoUse {
     Never,
 }
 
-/// Where each field of an identity comes from, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimSources {
-    /// Address.
-    pub email: Vec<String>,
-    /// Whether it is the person's.
-    pub email_verified: Vec<String>,
-    /// User name.
-    pub username: Vec<String>,
-    /// First name.
-    pub given_name: Vec<String>,
-    /// Last name.
-    pub family_name: Vec<String>,
-    /// Name as it is shown.
-    pub name: Vec<String>,
-    /// Phone number.
-    pub phone: Vec<String>,
-}
-
 /// A provider that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
@@ -97,10 +81,16 @@ pub struct Provider {
     pub graph_origin: Option<String>,
     /// When userinfo is asked.
     pub userinfo: UserinfoUse,
-    /// Defguard's rule for user names.
-    pub username_handling: UsernameHandling,
-    /// Where fields come from.
-    pub sources: ClaimSources,
+    /// How a sign-in is asked for, and who may come back.
+    pub sign_in: SignIn,
+    /// Where group membership comes from.
+    pub groups: GroupsConfig,
+    /// How claims become an identity.
+    pub mapping: Mapping,
+    /// Who is let in.
+    pub policy: Policy,
+    /// Which existing account may be theirs.
+    pub linking: Linking,
     /// Whether plain HTTP to loopback addresses is allowed.
     pub loopback: bool,
     /// Of what makes it another provider or another client: a transaction that began under another one isn't finished,
@@ -109,6 +99,11 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// The properties of Graph's user that a sign-in may want.
+    pub fn directory_properties(&self) -> Vec<&str> {
+        self.mapping.directory_properties(&self.policy)
+    }
+
     /// Whether it is Entra.
     pub fn is_microsoft(&self) -> bool {
         self.kind == ProviderKind::Microsoft
@@ -156,9 +151,23 @@ fn read_all(reader: &mut Reader) -> Option<Provider> {
         "userinfo",
         &[("when-needed", UserinfoUse::WhenNeeded), ("always", UserinfoUse::Always), ("never", UserinfoUse::Never)],
     );
-    let username_handling = reader.choice("username_handling", &UsernameHandling::NAMES);
     let app_id_in_discovery = reader.flag("app_id_in_discovery");
-    let sources = sources(reader, kind_or_oidc);
+    let sign_in = sign_in::read(reader, kind_or_oidc, base.as_ref().map(|base| &base.authority));
+    let policy = policy::read(reader, kind_or_oidc);
+    let groups = groups::read(reader, kind_or_oidc, policy.needs_groups());
+    let mapping = mapping::read(reader, kind_or_oidc);
+    let linking = policy::read_linking(reader);
+    if kind == Some(ProviderKind::Oidc) && policy.needs("directory") {
+        let hint = "name its fields one by one, and none of directory";
+        reader.error(
+            "policy.rules",
+            "a rule reads directory, or everything at once: kind = \"oidc\" has no directory",
+            hint,
+        );
+    }
+    if userinfo == Some(UserinfoUse::Never) && policy.needs("userinfo") {
+        reader.error("policy.rules", "a rule reads userinfo, which is never asked", "userinfo = \"when-needed\"");
+    }
     let (base, kind, client_id) = (base?, kind?, client_id?);
     let fingerprint = fingerprint(kind, &base.url, &client_id, app_id_in_discovery);
     Some(Provider {
@@ -176,8 +185,11 @@ fn read_all(reader: &mut Reader) -> Option<Provider> {
         app_id_in_discovery,
         graph_origin,
         userinfo: userinfo.unwrap_or(UserinfoUse::WhenNeeded),
-        username_handling: username_handling.unwrap_or(UsernameHandling::RemoveForbidden),
-        sources,
+        sign_in,
+        groups,
+        mapping,
+        policy,
+        linking,
         loopback,
         fingerprint,
     })
@@ -329,36 +341,7 @@ fn hints(reader: &mut Reader) -> (Option<String>, Option<String>, Option<String>
 fn authentication(reader: &mut Reader) -> Option<ClientAuthentication> {
     let path = "token_endpoint_auth_method";
     let choices =
-        [ClientAuthentication::SecretPost, ClientAuthentication::SecretBasic].map(|method| (method.as_str(), method));
+        [ClientAuthentication::SecretPost, ClientAuthentication::SecretBasic, ClientAuthentication::PrivateKeyJwt]
+            .map(|method| (method.as_str(), method));
     reader.choice(path, &choices)
-}
-
-fn sources(reader: &mut Reader, kind: ProviderKind) -> ClaimSources {
-    let microsoft = kind == ProviderKind::Microsoft;
-    let mut list = |name: &str, default: &[&str]| {
-        let path = format!("claims.{name}");
-        if !reader.has(&path) {
-            return default.iter().map(|source| (*source).to_owned()).collect();
-        }
-        let sources = reader.list(&path).unwrap_or_default();
-        if sources.len() > 16 || sources.iter().any(|source| source.len() > 256) {
-            reader.error(&path, "more than 16 sources, or one longer than 256 bytes", "");
-        }
-        if name == "email" && sources.is_empty() {
-            reader.error(&path, "the list is empty: without an address nobody gets in", "[\"email\"]");
-        }
-        if let Some(source) = sources.iter().find(|source| source.contains(':') && source.starts_with("graph")) {
-            reader.error(&path, format!("{source:?}: this version doesn't read the directory yet"), "name claims only");
-        }
-        sources
-    };
-    ClaimSources {
-        email: if microsoft { list("email", &["email", "preferred_username"]) } else { list("email", &["email"]) },
-        email_verified: list("email_verified", if microsoft { &["xms_edov"] } else { &["email_verified"] }),
-        username: list("username", &["preferred_username", "email"]),
-        given_name: list("given_name", &["given_name"]),
-        family_name: list("family_name", &["family_name"]),
-        name: list("name", &["name"]),
-        phone: list("phone", &["phone_number"]),
-    }
 }

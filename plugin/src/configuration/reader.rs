@@ -34,26 +34,87 @@ impl Reader {
     }
 
     fn refuse_unknown(&mut self) {
-        let mut paths = Vec::new();
-        for (key, value) in &self.object {
-            match value {
-                Value::Object(inner) if key == "claims" => {
-                    paths.extend(inner.keys().map(|inner| format!("{key}.{inner}")));
-                }
-                _ => paths.push(key.clone()),
+        let object = std::mem::take(&mut self.object);
+        self.refuse_unknown_below(&object, "");
+        self.object = object;
+    }
+
+    /// A path of the table of options is a value; what begins such a path is a table; all else is unknown.
+    fn refuse_unknown_below(&mut self, object: &Map<String, Value>, prefix: &str) {
+        for (key, value) in object {
+            let path = format!("{prefix}{key}");
+            let below = format!("{path}.");
+            if OPTIONS.iter().any(|option| option.path == path) {
+                continue;
             }
-        }
-        for path in paths.iter().filter(|path| !OPTIONS.iter().any(|option| option.path == path.as_str())) {
-            let hint = similar(path).map_or_else(String::new, |known| format!("did you mean {known}?"));
-            self.error(path, "unknown key", hint);
+            match value {
+                Value::Object(inner) if OPTIONS.iter().any(|option| option.path.starts_with(&below)) => {
+                    self.refuse_unknown_below(inner, &below);
+                }
+                _ if OPTIONS.iter().any(|option| option.path.starts_with(&below)) => {
+                    self.error(&path, format!("expected a table, found {}", kind(value)), "");
+                }
+                _ => {
+                    let hint = similar(&path).map_or_else(String::new, |known| format!("did you mean {known}?"));
+                    self.error(&path, "unknown key", hint);
+                }
+            }
         }
     }
 
+    /// By a path with dots; of a list of tables the first is `.1`.
     fn value(&self, path: &str) -> Option<Value> {
-        match path.split_once('.') {
-            None => self.object.get(path).cloned(),
-            Some((table, key)) => self.object.get(table)?.get(key).cloned(),
+        let mut keys = path.split('.');
+        let mut value = self.object.get(keys.next()?)?;
+        for key in keys {
+            value = match value {
+                Value::Object(table) => table.get(key)?,
+                Value::Array(items) => items.get(key.parse::<usize>().ok()?.checked_sub(1)?)?,
+                _ => return None,
+            };
         }
+        Some(value.clone())
+    }
+
+    /// How many tables a list of tables has; each with none but the known keys. The paths in them are `PATH.1.KEY`.
+    pub(super) fn tables(&mut self, path: &str, known: &[&str]) -> usize {
+        let items = match self.value(path) {
+            None => return 0,
+            Some(Value::Array(items)) if items.iter().all(Value::is_object) => items,
+            Some(other) => {
+                self.error(path, format!("expected a list of tables, found {}", kind(&other)), format!("[[{path}]]"));
+                return 0;
+            }
+        };
+        for (position, item) in items.iter().enumerate() {
+            for key in item.as_object().into_iter().flat_map(Map::keys).filter(|key| !known.contains(&key.as_str())) {
+                let hint = format!("known here: {}", known.join(", "));
+                self.error(&format!("{path}.{}.{key}", position + 1), "unknown key", hint);
+            }
+        }
+        items.len()
+    }
+
+    /// A table whose keys are the administrator's own.
+    pub(super) fn table(&mut self, path: &str) -> Option<Map<String, Value>> {
+        match self.value(path)? {
+            Value::Object(table) => Some(table),
+            other => {
+                self.error(path, format!("expected a table, found {}", kind(&other)), "");
+                None
+            }
+        }
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn integer(&mut self, path: &str, least: u64, most: u64) -> Option<u64> {
+        let value = self.value(path)?;
+        let found = value.as_u64().filter(|number| (least..=most).contains(number));
+        if found.is_none() {
+            let shown = if value.is_number() { value.to_string() } else { kind(&value).to_owned() };
+            self.error(path, format!("expected a whole number from {least} to {most}, found {shown}"), "");
+        }
+        found
     }
 
     pub(super) fn has(&self, path: &str) -> bool {
@@ -99,17 +160,24 @@ impl Reader {
         }
     }
 
+    /// Texts without white space around them.
     pub(super) fn list(&mut self, path: &str) -> Option<Vec<String>> {
+        let texts = self.verbatim_list(path)?;
+        Some(texts.into_iter().map(|text| text.trim().to_owned()).collect())
+    }
+
+    /// Texts as they were written, none of white space alone.
+    pub(super) fn verbatim_list(&mut self, path: &str) -> Option<Vec<String>> {
         let value = self.value(path)?;
-        let texts = value.as_array().and_then(|items| {
-            items.iter().map(|item| item.as_str().map(|text| text.trim().to_owned())).collect::<Option<Vec<_>>>()
-        });
+        let texts = value
+            .as_array()
+            .and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
         match texts {
             None => {
                 self.error(path, format!("expected a list of texts, found {}", kind(&value)), "[\"…\", \"…\"]");
                 None
             }
-            Some(texts) if texts.iter().any(String::is_empty) => {
+            Some(texts) if texts.iter().any(|text| text.trim().is_empty()) => {
                 self.error(path, "an entry is empty", "");
                 None
             }

@@ -2,6 +2,8 @@
 //! platform).
 
 pub mod aadsts;
+pub mod directory;
+pub mod graph;
 mod tenant;
 
 pub use tenant::{MSA_TENANT, TenantId, is_domain};

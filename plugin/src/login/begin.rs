@@ -1,12 +1,14 @@
 //! The first step: the authorization request (OIDC Core 3.1.2.1, RFC 7636 section 4.3), and the transaction behind it.
 
 use super::Flow;
+use super::assurance;
 use super::refusal::{self, Refusal};
 use super::trace::{Check, Trace};
 use super::transaction::{self, Beginning, LIFE_S};
 use crate::capability::{Level, World};
-use crate::configuration::{self, Provider};
-use crate::oidc::{discovery, pkce};
+use crate::configuration::{self, Provider, ResponseMode};
+use crate::oidc::discovery::{self, Metadata};
+use crate::oidc::{pkce, pushed_request};
 
 /// The longest login hint, in bytes.
 const MAX_HINT_BYTES: usize = 320;
@@ -83,6 +85,7 @@ fn run(world: World<'_>, request: &BeginRequest, trace: &mut Trace) -> Result<(S
         }
         None => provider.login_hint.as_ref(),
     };
+    check_response_mode(&provider, &metadata)?;
     let scope = provider.scopes.join(" ");
     let challenge = pkce::challenge(&begun.transaction.code_verifier);
     let mut parameters: Vec<(&str, &str)> = vec![
@@ -96,11 +99,38 @@ fn run(world: World<'_>, request: &BeginRequest, trace: &mut Trace) -> Result<(S
         // Left out it would mean "plain" (RFC 7636 section 4.3).
         ("code_challenge_method", "S256"),
     ];
-    let optional =
-        [("prompt", &provider.prompt), ("login_hint", &login_hint.cloned()), ("domain_hint", &provider.domain_hint)];
-    parameters.extend(optional.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
-    let url = with_parameters(&metadata.authorization_endpoint, &parameters);
+    let options = &provider.sign_in;
+    let (max_age, acr_values) = (options.max_age.map(|seconds| seconds.to_string()), options.acr_values.join(" "));
+    let claims = assurance::claims_parameter(options);
+    let optional = [
+        ("response_mode", options.response_mode.map(ResponseMode::as_str)),
+        ("prompt", provider.prompt.as_deref()),
+        ("login_hint", login_hint.map(String::as_str)),
+        ("domain_hint", provider.domain_hint.as_deref()),
+        ("max_age", max_age.as_deref()),
+        ("acr_values", Some(acr_values.as_str()).filter(|values| !values.is_empty())),
+        ("claims", claims.as_deref()),
+    ];
+    parameters.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let url = match pushed_request::push(world, &provider, &metadata, &parameters, trace)? {
+        // RFC 9126 section 4: client_id and the reference, nothing else.
+        Some(reference) => {
+            let parameters = [("client_id", provider.client_id.as_str()), ("request_uri", reference.as_str())];
+            with_parameters(&metadata.authorization_endpoint, &parameters)
+        }
+        None => with_parameters(&metadata.authorization_endpoint, &parameters),
+    };
     Ok((url, begun.state, begun.browser_binding))
+}
+
+/// A provider that says which response modes it has must have the configured one.
+fn check_response_mode(provider: &Provider, metadata: &Metadata) -> Result<(), Refusal> {
+    let (Some(mode), Some(offered)) = (provider.sign_in.response_mode, &metadata.response_modes) else { return Ok(()) };
+    if offered.iter().any(|offered| offered == mode.as_str()) {
+        return Ok(());
+    }
+    let detail = format!("the provider offers {:?}, the configuration wants {:?}", offered.join(", "), mode.as_str());
+    Err(Refusal::new(&refusal::RESPONSE_MODE_UNSUPPORTED, "response_mode", detail))
 }
 
 /// The provider, if its configuration has no error.

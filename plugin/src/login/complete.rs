@@ -3,18 +3,24 @@
 //! claims.
 
 use super::Flow;
+use super::assurance;
 use super::begin::usable;
 use super::callback::{self, Outcome};
+use super::membership;
 use super::refusal::{self, Refusal};
 use super::trace::{Check, Trace};
 use super::transaction::{self, Transaction};
 use crate::capability::{Level, World};
+use crate::claims::account;
 use crate::claims::identity::{self, Identity, identity};
-use crate::configuration::{Provider, UserinfoUse};
+use crate::claims::sources::Documents;
+use crate::configuration::Provider;
+use crate::entra::directory::Directory;
 use crate::oidc::discovery::{self, Metadata};
 use crate::oidc::id_token::{Expectations, IdTokenClaims, IdTokenError, UntrustedIdToken, Verified};
 use crate::oidc::token_request::{self, Tokens};
 use crate::oidc::{keys, userinfo};
+use crate::policy::linking::EmailLinking;
 
 /// `login.complete-request`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,10 @@ pub struct Completion {
     pub flow: Flow,
     /// Who.
     pub identity: Identity,
+    /// What may become of an account of the same address.
+    pub email_linking: EmailLinking,
+    /// For [`Flow::Test`] only: the ID token's claims as JSON.
+    pub raw_claims: Option<String>,
     /// What was looked at.
     pub checks: Vec<Check>,
 }
@@ -46,7 +56,9 @@ pub struct Completion {
 pub fn complete(world: World<'_>, request: &CompleteRequest) -> Result<Completion, (Refusal, Vec<Check>)> {
     let mut trace = Trace::default();
     match run(world, request, &mut trace) {
-        Ok(identity) => Ok(Completion { flow: request.flow, identity, checks: trace.into_checks() }),
+        Ok((identity, email_linking, raw_claims)) => {
+            Ok(Completion { flow: request.flow, identity, email_linking, raw_claims, checks: trace.into_checks() })
+        }
         Err(refusal) => {
             let checks = refusal.checks(trace);
             Err((refusal, checks))
@@ -54,7 +66,10 @@ pub fn complete(world: World<'_>, request: &CompleteRequest) -> Result<Completio
     }
 }
 
-fn run(world: World<'_>, request: &CompleteRequest, trace: &mut Trace) -> Result<Identity, Refusal> {
+/// Who, what may become of an account of the same address, and for a test the claims.
+type Outcomes = (Identity, EmailLinking, Option<String>);
+
+fn run(world: World<'_>, request: &CompleteRequest, trace: &mut Trace) -> Result<Outcomes, Refusal> {
     let provider = usable(&request.provider)?;
     let callback = callback::read(&request.parameters)?;
     trace.pass("callback", "complete, nothing doubled");
@@ -85,8 +100,30 @@ fn run(world: World<'_>, request: &CompleteRequest, trace: &mut Trace) -> Result
         trace,
     )?;
     let id_token = verify(world, &provider, &metadata, &transaction, &tokens, trace)?;
-    let more = more_claims(world, &provider, &metadata, &tokens, &id_token, trace);
-    identity(&provider, &id_token, more.as_ref(), trace)
+    let account = account::check(&provider, id_token.claims(), trace)?;
+    assurance::check(&provider.sign_in, &id_token, world.clock.now_unix_s(), trace)?;
+    let userinfo = more_claims(world, &provider, &metadata, &tokens, &id_token, trace);
+    let all = &id_token.claims().all;
+    let mut documents = Documents { id_token: all, userinfo: userinfo.as_ref(), directory: None };
+    let mut directory = Directory::of(world, &provider, &metadata, id_token.claims());
+    let user = if identity::lacks_directory(&provider, documents) {
+        directory.user(&provider.directory_properties(), trace)
+    } else {
+        None
+    };
+    documents.directory = user.as_ref();
+    let groups = membership::groups(&provider, all, userinfo.as_ref(), &mut directory, trace);
+    let (identity, email_linking) = identity(&provider, &id_token, documents, groups, account, trace)?;
+    let raw_claims = (request.flow == Flow::Test).then(|| raw_claims(&id_token));
+    Ok((identity, email_linking, raw_claims))
+}
+
+/// What the provider said, for the administrator's test: without what belongs to this one login.
+fn raw_claims(id_token: &Verified<IdTokenClaims>) -> String {
+    const OF_THIS_LOGIN: [&str; 8] = ["nonce", "at_hash", "c_hash", "s_hash", "sid", "rh", "uti", "aio"];
+    let mut claims = id_token.claims().all.clone();
+    claims.retain(|name, _| !OF_THIS_LOGIN.contains(&name.as_str()));
+    serde_json::Value::Object(claims).to_string()
 }
 
 /// The transaction belongs to this provider, purpose, address and configuration (RFC 9700 section 4.4.2).
@@ -142,12 +179,7 @@ fn more_claims(
     id_token: &Verified<IdTokenClaims>,
     trace: &mut Trace,
 ) -> Option<serde_json::Map<String, serde_json::Value>> {
-    let wanted = match provider.userinfo {
-        UserinfoUse::Always => true,
-        UserinfoUse::Never => false,
-        UserinfoUse::WhenNeeded => identity::lacks_something(provider, id_token),
-    };
-    if !wanted {
+    if !identity::wants_userinfo(provider, &id_token.claims().all) {
         trace.skip("userinfo", "not needed");
         return None;
     }

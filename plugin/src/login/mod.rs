@@ -1,9 +1,12 @@
 //! The two steps of a sign-in, and what both need: the transaction between them, the trace of their checks, and the
 //! refusals that end them.
 
+pub mod assurance;
 pub mod begin;
 pub mod callback;
 pub mod complete;
+pub mod membership;
+pub mod probe;
 pub mod refusal;
 pub mod trace;
 pub mod transaction;

@@ -52,30 +52,44 @@ pub struct Refusal {
     pub rule: &'static Rule,
     /// The failed check and its detail.
     pub check: (&'static str, String),
-    /// Goes before the rule's hint.
-    pub hint: Option<String>,
+    /// Goes before the rule's hint. (Boxes: a refusal is moved through every step of a sign-in.)
+    pub hint: Option<Box<str>>,
     /// What the provider said.
-    pub provider_said: Vec<(String, String)>,
+    pub provider_said: Box<[(String, String)]>,
+    /// Goes before the rule's sentence: the administrator's own words.
+    pub message: Option<Box<str>>,
 }
 
 impl Refusal {
     /// By a rule; `check` and `detail` say what failed.
     pub fn new(rule: &'static Rule, check: &'static str, detail: impl Into<String>) -> Self {
-        Self { rule, check: (check, detail.into()), hint: None, provider_said: Vec::new() }
+        Self { rule, check: (check, detail.into()), hint: None, provider_said: Box::default(), message: None }
     }
 
     /// With a hint that knows more than the rule.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
     }
 
     /// With the provider's words.
     #[must_use]
     pub fn with_provider_said(mut self, said: Vec<(String, String)>) -> Self {
-        self.provider_said = said;
+        self.provider_said = said.into();
         self
+    }
+
+    /// With a sentence of the administrator's for the person.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into().into());
+        self
+    }
+
+    /// The sentence for the person.
+    pub fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or(self.rule.message)
     }
 
     /// The hint.
@@ -185,6 +199,18 @@ rules! {
     DISCOVERY_MISMATCH = "discovery_mismatch", Misconfigured, 502, retry false,
         "The sign-in isn't set up correctly. Please tell your administrator.",
         "The discovery document's issuer isn't base_url (OpenID Connect Discovery section 4.3): see both in the check.";
+    /// The provider refuses a pushed request.
+    PUSHED_REQUEST_REFUSED = "pushed_request_refused", Misconfigured, 502, retry false,
+        "The sign-in isn't set up correctly. Please tell your administrator.",
+        "The provider refuses our pushed authorization request (RFC 9126): compare redirect URI, scopes and parameters with its registration.";
+    /// Configuration and provider don't agree on pushed requests.
+    PUSHED_REQUESTS_MISMATCH = "pushed_requests_mismatch", Misconfigured, 502, retry false,
+        "The sign-in isn't set up correctly. Please tell your administrator.",
+        "pushed_authorization_requests doesn't fit what the provider's discovery document says: see the check.";
+    /// The provider hasn't the configured response mode.
+    RESPONSE_MODE_UNSUPPORTED = "response_mode_unsupported", Misconfigured, 502, retry false,
+        "The sign-in isn't set up correctly. Please tell your administrator.",
+        "The provider doesn't offer the configured response_mode: leave it out, or see the check.";
     /// `invalid_grant`.
     CODE_REFUSED = "code_refused", DeniedByProvider, 400, retry true,
         "This sign-in has expired. Please start again.",
@@ -269,6 +295,22 @@ rules! {
     TENANT_NOT_ALLOWED = "tenant_not_allowed", AccountRejected, 403, retry false,
         "Your account's organisation isn't allowed to enroll here.",
         "The account is of another tenant: add it to allowed_tenants if it should get in.";
+    /// An invited account.
+    GUEST_NOT_ALLOWED = "guest_not_allowed", AccountRejected, 403, retry false,
+        "Guest accounts can't enroll here. Please use your own organisation's account.",
+        "The account is a guest of the tenant: guests = true lets guests in.";
+    /// Authenticated too long ago.
+    AUTHENTICATION_TOO_OLD = "authentication_too_old", AccountRejected, 403, retry true,
+        "You signed in to your account too long ago. Please start again and enter your credentials.",
+        "auth_time is older than max_age: prompt = \"login\" makes the provider ask each time.";
+    /// Not said when.
+    AUTH_TIME_MISSING = "auth_time_missing", AccountRejected, 403, retry false,
+        "Your account's provider doesn't say when you signed in. Please tell your administrator.",
+        "max_age is configured, and the ID token has no usable auth_time. Entra: Token configuration > Add optional claim > ID > auth_time.";
+    /// Not authenticated as demanded.
+    AUTHENTICATION_CONTEXT = "authentication_context_missing", AccountRejected, 403, retry true,
+        "Your sign-in wasn't as strong as it has to be here. Please start again and complete every step.",
+        "required_acr or required_acrs isn't met. Entra: the authentication context must be published, and a Conditional Access policy must grant it for this application.";
     /// Entra without `oid`.
     OBJECT_ID_MISSING = "object_id_missing", AccountRejected, 403, retry false,
         "Your account can't be identified. Please tell your administrator.",
@@ -285,6 +327,30 @@ rules! {
     EMAIL_INVALID = "email_invalid", AccountRejected, 403, retry false,
         "Your account's e-mail address can't be used. Please tell your administrator.",
         "The address isn't one (exactly one @, no spaces, at most 254 bytes).";
+    /// The address's domain isn't listed.
+    DOMAIN_NOT_ALLOWED = "domain_not_allowed", AccountRejected, 403, retry false,
+        "Your e-mail address isn't one that may enroll here. Please use your work account.",
+        "The address's domain isn't in policy.allowed_domains. Domains are compared whole: sub-domains are listed one by one.";
+    /// The provider doesn't vouch for the address.
+    EMAIL_UNVERIFIED = "email_unverified", AccountRejected, 403, retry false,
+        "Your e-mail address isn't confirmed. Please tell your administrator.",
+        "policy.require_verified_email is on, and the provider doesn't say that the address is the person's (claims.email_verified; Entra: xms_edov).";
+    /// In none of the groups.
+    GROUP_NOT_ALLOWED = "group_not_allowed", AccountRejected, 403, retry false,
+        "Your account isn't in a group that may enroll here. Please ask your administrator.",
+        "The person is in none of policy.allowed_groups.";
+    /// Groups decide, and can't be learned.
+    GROUPS_UNKNOWN = "groups_unknown", AccountRejected, 403, retry true,
+        "Your groups can't be checked right now. Please try again in a few minutes, or ask your administrator.",
+        "A rule needs the person's groups, and they are unknown: see the check for the reason (groups.source, Graph permissions).";
+    /// A rule says no.
+    POLICY_REFUSED = "policy_refused", AccountRejected, 403, retry false,
+        "Your account may not enroll here. Please ask your administrator.",
+        "A rule of policy.rules doesn't hold: the check names it. `defguard-openid map` shows what it sees.";
+    /// A rule has no answer.
+    POLICY_UNEVALUABLE = "policy_unevaluable", AccountRejected, 403, retry false,
+        "Your account can't be checked. Please tell your administrator.",
+        "A rule of policy.rules can't be evaluated, or gives something else than true or false: the check names it. `defguard-openid map` shows what it sees.";
     /// The configuration can't be used.
     CONFIGURATION_INVALID = "configuration_invalid", Misconfigured, 500, retry false,
         "The sign-in isn't set up correctly. Please tell your administrator.",

@@ -34,6 +34,12 @@ pub struct Metadata {
     pub authentication: Vec<ClientAuthentication>,
     /// RFC 9207: whether callbacks bring `iss`.
     pub sends_issuer: bool,
+    /// Where requests are pushed (RFC 9126 section 5).
+    pub pushed_request_endpoint: Option<String>,
+    /// Whether they must be.
+    pub requires_pushed_requests: bool,
+    /// How answers may be sent; `None`: the document doesn't say, which means query and fragment.
+    pub response_modes: Option<Vec<String>>,
     /// For Entra.
     pub entra: Option<EntraExpectations>,
 }
@@ -48,16 +54,15 @@ struct RawDocument {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
+    response_modes_supported: Option<Vec<String>>,
 }
 
 /// The provider's metadata, from the cache or the provider.
 pub fn metadata(world: World<'_>, provider: &Provider, trace: &mut Trace) -> Result<Metadata, Refusal> {
-    let mut url = format!("{}/.well-known/openid-configuration", provider.base_url);
-    if provider.app_id_in_discovery {
-        url.push_str("?appid=");
-        url.extend(url::form_urlencoded::byte_serialize(provider.client_id.as_bytes()));
-    }
-    let key = cache_key(provider, "discovery");
+    let (url, key) = (address(provider), cache_key(provider, "discovery"));
     let document = Document { key: &key, name: CHECK, url: &url, max_bytes: MAX_BYTES };
     let body = document.get(world, &|body| read(provider, body).map(|_| ()))?;
     let metadata = read(provider, &body)?;
@@ -65,8 +70,25 @@ pub fn metadata(world: World<'_>, provider: &Provider, trace: &mut Trace) -> Res
     Ok(metadata)
 }
 
+/// The metadata as the provider has it now, past the cache, and the time that its answer bears (RFC 9110 section 6.6.1).
+pub fn probe(world: World<'_>, provider: &Provider) -> Result<(Metadata, Option<String>), Refusal> {
+    let url = address(provider);
+    let response = Document { key: "", name: CHECK, url: &url, max_bytes: MAX_BYTES }.request(world)?;
+    Ok((read(provider, &response.body)?, response.header("date").map(str::to_owned)))
+}
+
+/// Section 4.1 of Discovery: the well-known path after the issuer; Entra's `appid` where the configuration wants it.
+fn address(provider: &Provider) -> String {
+    let mut url = format!("{}/.well-known/openid-configuration", provider.base_url);
+    if provider.app_id_in_discovery {
+        url.push_str("?appid=");
+        url.extend(url::form_urlencoded::byte_serialize(provider.client_id.as_bytes()));
+    }
+    url
+}
+
 /// Keys in the cache belong to one configuration: another one doesn't meet them.
-pub(super) fn cache_key(provider: &Provider, name: &str) -> String {
+pub(crate) fn cache_key(provider: &Provider, name: &str) -> String {
     format!("{name}/{}", provider.fingerprint.get(..16).unwrap_or_default())
 }
 
@@ -85,6 +107,10 @@ fn read(provider: &Provider, body: &[u8]) -> Result<Metadata, Refusal> {
     let jwks_uri = endpoint(provider, "jwks_uri", &document.jwks_uri)?;
     let userinfo_endpoint =
         document.userinfo_endpoint.map(|url| endpoint(provider, "userinfo_endpoint", &url)).transpose()?;
+    let pushed_request_endpoint = document
+        .pushed_authorization_request_endpoint
+        .map(|url| endpoint(provider, "pushed_authorization_request_endpoint", &url))
+        .transpose()?;
     let authentication = document.token_endpoint_auth_methods_supported.map_or_else(
         || vec![ClientAuthentication::SecretBasic],
         |names| names.iter().filter_map(|name| ClientAuthentication::from_name(name)).collect(),
@@ -97,6 +123,9 @@ fn read(provider: &Provider, body: &[u8]) -> Result<Metadata, Refusal> {
         userinfo_endpoint: userinfo_endpoint.map(Into::into),
         authentication,
         sends_issuer: document.authorization_response_iss_parameter_supported,
+        pushed_request_endpoint: pushed_request_endpoint.map(Into::into),
+        requires_pushed_requests: document.require_pushed_authorization_requests,
+        response_modes: document.response_modes_supported,
         entra,
     })
 }

@@ -98,6 +98,17 @@ impl Document<'_> {
         world: World<'_>,
         check: &dyn Fn(&[u8]) -> Result<(), Refusal>,
     ) -> Result<Vec<u8>, Refusal> {
+        let body = self.request(world)?.body;
+        check(&body)?;
+        let body = String::from_utf8(body)
+            .map_err(|_| Refusal::new(&refusal::PROVIDER_ANSWER, self.name, "the document isn't UTF-8"))?;
+        let cached = Cached::Good { fetched_at_s: world.clock.now_unix_s(), body: body.clone() };
+        self.put(world, &cached, KEPT_S);
+        Ok(body.into_bytes())
+    }
+
+    /// Asks the provider, past the cache: an answer that is JSON, and nothing else is known of it.
+    pub(super) fn request(self, world: World<'_>) -> Result<Response, Refusal> {
         let request = Request {
             method: Method::Get,
             url: self.url.to_owned(),
@@ -107,18 +118,8 @@ impl Document<'_> {
             max_response_bytes: self.max_bytes,
         };
         let response = world.http.send(request).map_err(|error| unreachable(self.name, &error))?;
-        let body = self.body(response)?;
-        check(&body)?;
-        let body = String::from_utf8(body)
-            .map_err(|_| Refusal::new(&refusal::PROVIDER_ANSWER, self.name, "the document isn't UTF-8"))?;
-        let cached = Cached::Good { fetched_at_s: world.clock.now_unix_s(), body: body.clone() };
-        self.put(world, &cached, KEPT_S);
-        Ok(body.into_bytes())
-    }
-
-    fn body(self, response: Response) -> Result<Vec<u8>, Refusal> {
         if response.status == 200 && response.is_json() {
-            return Ok(response.body);
+            return Ok(response);
         }
         Err(unexpected(self.name, self.url, &response))
     }

@@ -64,6 +64,12 @@ pub fn keys_for(
     }
 }
 
+/// The set as the provider has it now, past the cache.
+pub fn probe(world: World<'_>, metadata: &Metadata) -> Result<JwkSet, Refusal> {
+    let document = Document { key: "", name: CHECK, url: &metadata.jwks_uri, max_bytes: MAX_JWKS_BYTES };
+    parse(&document.request(world)?.body)
+}
+
 fn parse(body: &[u8]) -> Result<JwkSet, Refusal> {
     let bad = |detail: String| Refusal::new(&refusal::PROVIDER_ANSWER, CHECK, detail);
     let set = JwkSet::parse(body).map_err(|error| bad(error.to_string()))?;

@@ -42,10 +42,7 @@ pub fn redeem(
         .append_pair("redirect_uri", redirect_uri)
         .append_pair("code_verifier", code_verifier)
         .finish();
-    let mut headers = vec![
-        ("accept".to_owned(), "application/json".to_owned()),
-        ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
-    ];
+    let mut headers = form_headers();
     if provider.is_microsoft() {
         // Microsoft's support finds the request by it (entra_graph §3).
         headers.extend(request_id(world).map(|id| ("client-request-id".to_owned(), id)));
@@ -67,8 +64,16 @@ pub fn redeem(
     Ok(tokens)
 }
 
+/// Of a form whose answer is JSON.
+pub(super) fn form_headers() -> Vec<(String, String)> {
+    vec![
+        ("accept".to_owned(), "application/json".to_owned()),
+        ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+    ]
+}
+
 /// A random GUID (RFC 9562 section 5.4); none if there is no randomness, which ends nothing here.
-fn request_id(world: World<'_>) -> Option<String> {
+pub(crate) fn request_id(world: World<'_>) -> Option<String> {
     let random = world.random.bytes().ok()?;
     let bytes = *random.first_chunk::<16>()?;
     // Version 4, variant 10.
@@ -80,7 +85,11 @@ fn request_id(world: World<'_>) -> Option<String> {
 
 /// The configured method, else the first of ours that the provider takes: for Entra the form, as its documentation does;
 /// elsewhere Basic, which RFC 6749 section 2.3.1 prefers.
-fn authentication(world: World<'_>, provider: &Provider, metadata: &Metadata) -> Result<ClientAuthentication, Refusal> {
+pub(crate) fn authentication(
+    world: World<'_>,
+    provider: &Provider,
+    metadata: &Metadata,
+) -> Result<ClientAuthentication, Refusal> {
     use ClientAuthentication::{PrivateKeyJwt, SecretBasic, SecretPost};
     let available = world.credentials.available();
     let order = if provider.is_microsoft() {
@@ -107,7 +116,7 @@ fn read(metadata: &Metadata, response: &Response) -> Result<Tokens, Refusal> {
         |detail: &str| Refusal::new(&refusal::PROVIDER_ANSWER, CHECK, format!("the token endpoint's answer {detail}"));
     let object = crate::jose::parse_unique_object(&response.body).ok().filter(|_| response.is_json());
     if let Some(error) = object.as_ref().and_then(|object| object.get("error")).and_then(Value::as_str) {
-        return Err(refused(error, response));
+        return Err(refused(CHECK, error, response));
     }
     let Some(object) = object.filter(|_| response.status == 200) else {
         let mut refusal = unexpected(CHECK, &metadata.token_endpoint, response);
@@ -129,12 +138,12 @@ fn read(metadata: &Metadata, response: &Response) -> Result<Tokens, Refusal> {
     })
 }
 
-fn text_of(object: &Map<String, Value>, name: &str) -> Option<String> {
+pub(super) fn text_of(object: &Map<String, Value>, name: &str) -> Option<String> {
     object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// RFC 6749 section 5.2. Only `error` decides; Entra's number chooses the hint.
-fn refused(error: &str, response: &Response) -> Refusal {
+pub(super) fn refused(check: &'static str, error: &str, response: &Response) -> Refusal {
     let rule = match error {
         _ if response.status == 429 => &refusal::PROVIDER_THROTTLED,
         "invalid_grant" => &refusal::CODE_REFUSED,
@@ -149,5 +158,5 @@ fn refused(error: &str, response: &Response) -> Refusal {
         _ => &refusal::DENIED_OTHER,
     };
     let detail = format!("the token endpoint answered {:?}", error.chars().take(64).collect::<String>());
-    hinted(Refusal::new(rule, CHECK, detail), said_by_provider(&response.body))
+    hinted(Refusal::new(rule, check, detail), said_by_provider(&response.body))
 }

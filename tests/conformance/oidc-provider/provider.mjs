@@ -68,7 +68,7 @@ const cookieKeys = [randomBytes(32).toString('hex')];
 /**
  * @param issuer the issuer identifier, with the path if there is one
  * @param options `clients`: OpenID client metadata; `claims_in_id_token`: whether e-mail and names are in the ID token
- *   too, and not only at the userinfo endpoint (Core 5.4)
+ *   too, and not only at the userinfo endpoint (Core 5.4); `pushed_requests`: `no`, `yes` or `only` (RFC 9126)
  */
 export function createProvider(issuer, options, keys, adapter) {
   const provider = new Provider(issuer, {
@@ -89,7 +89,10 @@ export function createProvider(issuer, options, keys, adapter) {
     features: {
       devInteractions: off,
       dPoP: off,
-      pushedAuthorizationRequests: off,
+      pushedAuthorizationRequests: {
+        enabled: ['yes', 'only'].includes(options.pushed_requests),
+        requirePushedAuthorizationRequests: options.pushed_requests === 'only',
+      },
       resourceIndicators: off,
       rpInitiatedLogout: off,
     },

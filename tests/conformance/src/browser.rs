@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::evidence;
+
 /// What came back.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -35,6 +37,18 @@ impl Answer {
         }
     }
 
+    /// The first form of a page, as `response_mode=form_post` has one.
+    pub fn form(&self) -> Option<Form> {
+        let (_, rest) = self.body.split_once("<form")?;
+        let (form, _) = rest.split_once("</form>")?;
+        let action = attribute(form, "action")?;
+        let fields = form.split("<input").skip(1).filter_map(|input| {
+            let tag = input.split('>').next()?;
+            Some((attribute(tag, "name")?, attribute(tag, "value")?))
+        });
+        Some(Form { action, fields: fields.collect() })
+    }
+
     /// The text of the element with that id in a page of ours; empty if there is none.
     pub fn element(&self, id: &str) -> String {
         let element = self.body.split_once(&format!("id=\"{id}\"")).and_then(|(_, rest)| rest.split_once('>'));
@@ -43,11 +57,45 @@ impl Answer {
     }
 }
 
+/// A form of a page: where it goes, and its hidden fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Absolute.
+    pub action: String,
+    /// Names and values.
+    pub fields: Vec<(String, String)>,
+}
+
+/// The value of an attribute in the text of a tag.
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    const ENTITIES: [(&str, &str); 9] = [
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&#x2F;", "/"),
+        ("&#x3D;", "="),
+        ("&amp;", "&"),
+    ];
+    let (_, rest) = tag.split_once(&format!("{name}=\""))?;
+    let (value, _) = rest.split_once('"')?;
+    Some(ENTITIES.iter().fold(value.to_owned(), |value, (entity, character)| value.replace(entity, character)))
+}
+
 /// The browser. It can be cloned into a second one that shares nothing.
 pub struct Browser {
     client: reqwest::Client,
     host: String,
     jar: Mutex<BTreeMap<(String, String), String>>,
+}
+
+/// The code and the state that a provider sends back.
+fn remember_callback(location: &Url) {
+    for (name, value) in location.query_pairs().filter(|(name, _)| matches!(name.as_ref(), "code" | "state")) {
+        evidence::secret(&name, &value);
+    }
 }
 
 impl Browser {
@@ -85,9 +133,27 @@ impl Browser {
         self.send(request, &url).await
     }
 
+    /// Sends a form of another site's page, as a browser does: without cookies, which are all `SameSite=Lax`; then follows
+    /// the redirect, with them.
+    pub async fn submit_from_elsewhere(&self, form: &Form) -> Answer {
+        let url = self.absolute(&form.action);
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
+        let request =
+            self.client.post(url.clone()).header("content-type", "application/x-www-form-urlencoded").body(body);
+        let answer = self.send_with(request, &url, false).await;
+        match (answer.status, answer.location.clone()) {
+            (303, Some(location)) => self.get(&location).await,
+            _ => answer,
+        }
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder, url: &Url) -> Answer {
+        self.send_with(request, url, true).await
+    }
+
+    async fn send_with(&self, request: reqwest::RequestBuilder, url: &Url, with_cookies: bool) -> Answer {
         let origin = url.origin().ascii_serialization();
-        let cookies = self.cookie_header(&origin);
+        let cookies = if with_cookies { self.cookie_header(&origin) } else { String::new() };
         let request = if cookies.is_empty() { request } else { request.header("cookie", cookies) };
         let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -104,7 +170,30 @@ impl Browser {
         }
         let status = response.status().as_u16();
         let body = response.text().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        if origin == self.host {
+            self.remember(status, &headers, &body);
+        } else if let Some(location) = location.as_deref().and_then(|location| Url::parse(location).ok()) {
+            remember_callback(&location);
+        }
         Answer { status, location, cookies, headers, body }
+    }
+
+    /// What our host showed, and the secrets that only this browser has. The authorization URL, which holds the state, and
+    /// the token of a finished sign-in are what the answers are for.
+    fn remember(&self, status: u16, headers: &[(String, String)], body: &str) {
+        // Every answer of ours has it; a test of a provider alone has a browser that is at home there.
+        if !headers.iter().any(|(name, value)| name == "cross-origin-opener-policy" && value == "same-origin") {
+            return;
+        }
+        for (_, cookie) in self.cookies() {
+            evidence::secret("binding", cookie.rsplit('.').next().unwrap_or_default());
+        }
+        let is_page = headers.iter().any(|(name, value)| name == "content-type" && value.starts_with("text/html"));
+        if status >= 400 {
+            evidence::shown("error", &format!("{headers:?}\n{body}"));
+        } else if is_page {
+            evidence::shown("page", body);
+        }
     }
 
     fn absolute(&self, url: &str) -> Url {
@@ -150,6 +239,16 @@ impl Browser {
     /// Loses all cookies.
     pub fn forget(&self) {
         self.jar.lock().expect("no panic holds it").clear();
+    }
+
+    /// The same browser in front of another host behind the same address: what it keeps for the one it sends to the other.
+    #[must_use]
+    pub fn in_front_of(&self, host: &str) -> Self {
+        let other = Self::new(host);
+        for (name, value) in self.cookies() {
+            other.set_cookie(&name, &value);
+        }
+        other
     }
 
     /// Begins a sign-in as Defguard's web page does: the authorization URL.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use defguard_openid_host::capability::{Clock, SystemClock};
 use defguard_openid_host::gateway::StartError;
 use defguard_openid_host::sandbox::Limits;
+use defguard_openid_host::storage::Storage;
 use defguard_openid_host::{Config, Gateway};
 use tokio::net::TcpListener;
 
@@ -43,6 +44,8 @@ pub struct HostOptions {
     pub limits: Limits,
     /// The component; by default the one under test.
     pub plugin: Option<PathBuf>,
+    /// Without the first provider's client secret: another credential is among `overrides`.
+    pub without_secret: bool,
     /// Further lines at the end of the file.
     pub more: String,
 }
@@ -57,6 +60,7 @@ impl Default for HostOptions {
             storage: "memory:".into(),
             limits,
             plugin: None,
+            without_secret: false,
             more: String::new(),
         }
     }
@@ -88,7 +92,7 @@ impl HostOptions {
     pub fn toml(&self, public_url: &str, folder: &std::path::Path) -> String {
         let plugin = self.plugin.clone().unwrap_or_else(crate::component);
         let mut text = format!(
-            "public_url = {public_url:?}\nplugin = {plugin:?}\n[storage]\nurl = {:?}\n[handover]\nkind = \"local\"\n[development]\nloopback_http = true\n",
+            "public_url = {public_url:?}\nplugin = {plugin:?}\n[storage]\nurl = {:?}\n[handover]\nkind = \"local\"\n[audit]\nfile = \"audit.jsonl\"\n[development]\nloopback_http = true\n",
             self.storage,
         );
         for (position, provider) in self.providers.iter().enumerate() {
@@ -96,7 +100,7 @@ impl HostOptions {
             if position == 0 {
                 keys.extend(self.overrides.iter().cloned());
             }
-            if let Some(secret) = keys.remove("secret") {
+            if let Some(secret) = keys.remove("secret").filter(|_| position > 0 || !self.without_secret) {
                 let file = format!("secret-{position}");
                 std::fs::write(folder.join(&file), format!("{secret}\n")).expect("the folder can be written");
                 keys.insert("client_secret_file".into(), format!("{file:?}"));
@@ -114,6 +118,8 @@ impl HostOptions {
 pub struct TestHost {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
+    /// `<ENROLLMENT_URL>`: the same, but for a twin.
+    pub public_url: String,
     /// The service inside.
     pub gateway: Arc<Gateway>,
     /// Its clock.
@@ -126,6 +132,7 @@ pub struct TestHost {
 impl Drop for TestHost {
     fn drop(&mut self) {
         self.server.abort();
+        crate::evidence::shown("audit", &self.audit());
     }
 }
 
@@ -135,23 +142,58 @@ impl TestHost {
         Self::try_start(options).await.unwrap_or_else(|error| panic!("the host doesn't start: {error}"))
     }
 
+    /// A second host behind the same address: the same configuration and storage, a cache and a plugin of its own.
+    pub async fn twin(&self, options: HostOptions, storage: &Arc<dyn Storage>) -> Self {
+        Self::try_start_at(options, Some(Arc::clone(storage)), Some(&self.public_url))
+            .await
+            .unwrap_or_else(|error| panic!("the second host doesn't start: {error}"))
+    }
+
     /// Starts one, or says why not.
     pub async fn try_start(options: HostOptions) -> Result<Self, StartError> {
+        Self::try_start_over(options, None).await
+    }
+
+    /// As [`TestHost::try_start`], over another host's storage.
+    pub async fn try_start_over(options: HostOptions, storage: Option<Arc<dyn Storage>>) -> Result<Self, StartError> {
+        Self::try_start_at(options, storage, None).await
+    }
+
+    async fn try_start_at(
+        options: HostOptions,
+        storage: Option<Arc<dyn Storage>>,
+        public_url: Option<&str>,
+    ) -> Result<Self, StartError> {
+        // A long run of records is kept only if somebody wants to search it.
+        if std::env::var_os("OPENID_EVIDENCE").is_some() {
+            crate::logs::Logs::capture();
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("openid.toml");
-        let text = options.toml(&url, folder.path());
+        let public_url = public_url.unwrap_or(&url).to_owned();
+        let text = options.toml(&public_url, folder.path());
         std::fs::write(&path, text).expect("the folder can be written");
         let config = Config::load(&path)?;
         let clock = Arc::new(ManualClock::default());
-        let gateway = Gateway::start_with(config, options.limits.clone(), Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let gateway_clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let storage = match storage {
+            Some(storage) => storage,
+            None => config.storage.open(gateway_clock.now_unix_ms()).await?,
+        };
+        let gateway = Gateway::start_over(config, options.limits.clone(), gateway_clock, storage).await?;
         let app = defguard_openid_host::web::standalone(Arc::clone(&gateway));
         let server = tokio::spawn(async move {
             // Ends with the test.
             let _ = axum::serve(listener, app).await;
         });
-        Ok(Self { url, gateway, clock, folder, server })
+        Ok(Self { url, public_url, gateway, clock, folder, server })
+    }
+
+    /// The audit log so far.
+    pub fn audit(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("audit.jsonl")).unwrap_or_default()
     }
 
     /// What is to be registered with the providers.

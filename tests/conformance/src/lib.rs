@@ -2,16 +2,18 @@
 //! process, and a browser that is no more than HTTP and a jar of cookies.
 
 pub mod browser;
+pub mod evidence;
 pub mod host;
 pub mod logs;
 pub mod oidc_provider;
+pub mod service;
 
 pub use browser::{Answer, Browser};
 pub use host::{HostOptions, ManualClock, TestHost};
 
 use std::path::PathBuf;
 
-use entra_emulator::{Emulator, Seed, fixtures};
+use entra_emulator::{Control, Emulator, Seed, fixtures};
 
 /// The component under test: `target/openid.wasm`, or what `OPENID_WASM` names.
 pub fn component() -> PathBuf {
@@ -27,6 +29,18 @@ pub struct Entra {
     pub entra: Emulator,
     /// The host.
     pub host: TestHost,
+    _confession: Confession,
+}
+
+/// Tells the evidence every secret that went through an emulator, when that is done with.
+struct Confession(Control);
+
+impl Drop for Confession {
+    fn drop(&mut self) {
+        for confidential in self.0.confidential() {
+            evidence::secret(&format!("{:?}", confidential.kind), &confidential.value);
+        }
+    }
 }
 
 impl Entra {
@@ -40,7 +54,8 @@ impl Entra {
         let entra = Emulator::start(seed).await.expect("the emulator starts");
         let host = TestHost::start(options.with_provider(&entra_provider(&entra))).await;
         register(&entra, &host);
-        Self { entra, host }
+        let confession = Confession(entra.control());
+        Self { entra, host, _confession: confession }
     }
 
     /// As [`Entra::start`], with nothing changed.

@@ -32,8 +32,20 @@ impl Logs {
     }
 }
 
+/// Whether a record is our host's. Others in this process are the emulator's and the test browser's HTTP client's, which
+/// handle secrets.
+pub fn is_ours(line: &str) -> bool {
+    let target = line.split_whitespace().find(|word| word.ends_with(':') && !word.contains('T')).unwrap_or_default();
+    !["entra_emulator", "reqwest", "hyper", "hyper_util", "conformance"].iter().any(|other| target.starts_with(other))
+}
+
 impl Write for Logs {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        // One record at a time: the subscriber writes each at once.
+        if is_ours(&text) {
+            crate::evidence::shown("log", &text);
+        }
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }

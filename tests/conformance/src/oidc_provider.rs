@@ -53,6 +53,19 @@ pub struct Options {
     pub id_token_algorithm: String,
     /// Whether e-mail and names are in the ID token too; otherwise only the userinfo endpoint has them (Core 5.4).
     pub claims_in_id_token: bool,
+    /// Whether authorization requests may be pushed (RFC 9126), and whether they must.
+    pub pushed_requests: PushedRequests,
+}
+
+/// Whether the provider takes pushed authorization requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushedRequests {
+    /// It doesn't.
+    No,
+    /// It does.
+    Yes,
+    /// It takes no others.
+    Only,
 }
 
 impl Default for Options {
@@ -65,6 +78,7 @@ impl Default for Options {
             authentication: ClientAuthentication::Basic,
             id_token_algorithm: "RS256".into(),
             claims_in_id_token: false,
+            pushed_requests: PushedRequests::No,
         }
     }
 }
@@ -180,7 +194,11 @@ impl OidcProvider {
     pub async fn sign_in(&self, browser: &Browser, authorization_url: &str, login: &str) -> Answer {
         let mut url = format!("{authorization_url}&login_hint={login}");
         for _ in 0..MOST_REDIRECTS {
-            let answer = browser.get(&url).await;
+            let mut answer = browser.get(&url).await;
+            if answer.status == 200 && url.contains("/interaction/") {
+                // A pushed request has no room for a hint: the page asks.
+                answer = browser.post_form(&url, &[("login", login)]).await;
+            }
             match answer.location.clone() {
                 Some(location) if self.owns(&location) => url = location,
                 _ => return answer,
@@ -240,6 +258,11 @@ fn setup(options: &Options) -> Value {
     json!({
         "issuer_path": options.issuer_path,
         "claims_in_id_token": options.claims_in_id_token,
+        "pushed_requests": match options.pushed_requests {
+            PushedRequests::No => "no",
+            PushedRequests::Yes => "yes",
+            PushedRequests::Only => "only",
+        },
         "clients": [{
             "client_id": options.client_id,
             "client_secret": options.client_secret,

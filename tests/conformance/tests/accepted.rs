@@ -32,7 +32,6 @@ fn accepted() -> Vec<Accepted> {
         row("address in userinfo only", person::MAIL_IN_USERINFO, json!({})),
         row("more groups than a token holds", person::OVERAGE, json!({"groups": {"state": "not_requested"}})),
         row("hasgroups", person::HAS_GROUPS, json!({"groups": {"state": "not_requested"}})),
-        row("a guest", person::GUEST, json!({"tenant_id": fixtures::CONTOSO})),
     ]
 }
 

@@ -1,86 +1,23 @@
 //! The binary as an operator meets it: exit codes, words on the terminal, signals, logs, a killed process.
 
-use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use conformance::{Browser, HostOptions, entra_provider};
-use entra_emulator::fixtures::{self, person};
-use entra_emulator::{Emulator, Fault, FaultAction, Seed, Side};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use conformance::service::{Service, all_of, binary, run};
+use conformance::{Browser, HostOptions};
+use entra_emulator::fixtures::person;
+use entra_emulator::{Fault, FaultAction, Side};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-
-fn binary() -> PathBuf {
-    let path = std::env::var_os("OPENID_HOST").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/defguard-openid")),
-        PathBuf::from,
-    );
-    assert!(path.exists(), "{} isn't there: run `./build.sh build`", path.display());
-    path
-}
-
-/// A configuration on disk and the process that serves it.
-struct Service {
-    entra: Emulator,
-    folder: tempfile::TempDir,
-    url: String,
-}
-
-impl Service {
-    async fn prepare(more: &str) -> Self {
-        let entra = Emulator::start(Seed::demo()).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let url = format!("http://{address}");
-        let options = HostOptions::default().with_provider(&entra_provider(&entra)).storage("redb:state.redb");
-        let text = format!("listen = \"{address}\"\n{}{more}", options.toml(&url, folder.path()));
-        std::fs::write(folder.path().join("openid.toml"), text).unwrap();
-        entra.control().add_redirect_uri(fixtures::CLIENT_ID, format!("{url}/openid/callback")).unwrap();
-        Self { entra, folder, url }
-    }
-
-    async fn spawn(&self) -> Child {
-        let mut child = Command::new(binary())
-            .args(["serve", "--config"])
-            .arg(self.folder.path().join("openid.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let address = self.url.trim_start_matches("http://");
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(address).await.is_err() {
-            assert!(child.try_wait().unwrap().is_none(), "it ended: {}", all_of(&mut child).await.1);
-            assert!(Instant::now() < deadline, "it doesn't listen within 30 s");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        child
-    }
-}
-
-async fn all_of(child: &mut Child) -> (Option<i32>, String) {
-    let mut text = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut text).await.unwrap();
-    (child.wait().await.unwrap().code(), text)
-}
 
 fn signal(child: &Child, name: &str) {
     let id = child.id().expect("it runs").to_string();
     assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }
 
-async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(binary()).args(arguments).stdin(Stdio::null()).output().await.unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
-
 #[tokio::test]
 async fn check_says_what_is_good_and_what_is_not() {
-    let service = Service::prepare("").await;
+    let service = Service::prepare(HostOptions::default()).await;
     let path = service.folder.path().join("openid.toml");
     let (code, out, err) = run(&["check", "--config", path.to_str().unwrap()]).await;
     assert_eq!(code, Some(0), "{err}");
@@ -99,7 +36,7 @@ async fn check_says_what_is_good_and_what_is_not() {
 
 #[tokio::test]
 async fn a_port_in_use_is_said() {
-    let service = Service::prepare("").await;
+    let service = Service::prepare(HostOptions::default()).await;
     let _taken = TcpListener::bind(service.url.trim_start_matches("http://")).await.unwrap();
     let path = service.folder.path().join("openid.toml");
     let (code, _, err) = run(&["serve", "--config", path.to_str().unwrap()]).await;
@@ -109,7 +46,8 @@ async fn a_port_in_use_is_said() {
 
 #[tokio::test]
 async fn sigterm_lets_calls_under_way_finish() {
-    let service = Service::prepare("[log]\nformat = \"json\"\n").await;
+    let service =
+        Service::prepare(HostOptions { more: "[log]\nformat = \"json\"\n".into(), ..HostOptions::default() }).await;
     let mut child = service.spawn().await;
     let browser = Browser::new(&service.url);
     let callback = browser.callback_url(person::ADA).await;
@@ -131,7 +69,7 @@ async fn sigterm_lets_calls_under_way_finish() {
 
 #[tokio::test]
 async fn a_killed_host_starts_again_and_accepts_nothing_twice() {
-    let service = Service::prepare("").await;
+    let service = Service::prepare(HostOptions::default()).await;
     let mut child = service.spawn().await;
     let (begun, done) = (Browser::new(&service.url), Browser::new(&service.url));
     let begun_callback = begun.callback_url(person::ADA).await;
@@ -148,7 +86,7 @@ async fn a_killed_host_starts_again_and_accepts_nothing_twice() {
 
 #[tokio::test]
 async fn memory_stays_bounded_by_large_answers() {
-    let service = Service::prepare("").await;
+    let service = Service::prepare(HostOptions::default()).await;
     let child = service.spawn().await;
     let resident = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id().unwrap())).unwrap();

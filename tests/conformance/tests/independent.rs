@@ -68,8 +68,9 @@ async fn each_person_whether_the_claims_are_in_the_id_token_or_in_userinfo() {
     ];
     for claims_in_id_token in [true, false] {
         let provider = OidcProvider::start(Options { claims_in_id_token, ..Options::default() }).await;
-        let host = provider.host(HostOptions::default()).await;
         for (login, status, expected) in &table {
+            // Two of them have the same address, so each comes to a host of their own.
+            let host = provider.host(HostOptions::default()).await;
             let (browser, finished) = sign_in(&provider, &host, login).await;
             assert_eq!(finished.status, *status, "{login}: {}\n{}", finished.body, provider.stderr());
             let identity = browser.identity(&finished).await;
@@ -78,6 +79,7 @@ async fn each_person_whether_the_claims_are_in_the_id_token_or_in_userinfo() {
             }
             assert_eq!(identity["tenant_id"], Value::Null);
         }
+        let host = provider.host(HostOptions::default()).await;
         let (_, refused) = sign_in(&provider, &host, "finn").await;
         assert_eq!((refused.status, refused.code().as_str()), (403, "email_missing"), "{}", refused.body);
     }

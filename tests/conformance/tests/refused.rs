@@ -546,7 +546,7 @@ async fn another_providers_callback_address_is_a_mix_up() {
         assert_eq!((page.status, page.code().as_str()), (400, "provider_mismatch"), "{path}: {}", page.body);
     }
     assert_eq!(browser.get(&callback).await.status, 200, "on its own address it is good");
-    let callback = browser.at_entra(&start("entra").await, person::ADA).await.location.unwrap();
+    let callback = browser.at_entra(&start("entra").await, person::UNICODE).await.location.unwrap();
     assert_eq!(browser.get(&callback).await.status, 200, "and so is the first");
 }
 

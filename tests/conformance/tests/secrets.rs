@@ -1,15 +1,9 @@
 //! After sign-ins of every kind, a search through everything that was logged and shown (V28, T16).
 
-use conformance::logs::Logs;
+use conformance::logs::{Logs, is_ours};
 use conformance::{Entra, HostOptions};
 use entra_emulator::fixtures::{self, person};
 use entra_emulator::{Fault, FaultAction, Side, TokenMischief};
-
-/// Not the emulator's, nor the HTTP client's of this test's browser, which must handle secrets.
-fn is_ours(line: &str) -> bool {
-    let target = line.split_whitespace().find(|word| word.ends_with(':') && !word.contains('T')).unwrap_or_default();
-    !["entra_emulator", "reqwest", "hyper", "hyper_util", "conformance"].iter().any(|other| target.starts_with(other))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_in_any_log_or_answer() {

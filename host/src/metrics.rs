@@ -1,0 +1,185 @@
+//! Metrics for Prometheus, in the OpenMetrics text format, on a listener of their own: what is counted is of no use to
+//! browsers, and none of their business. Names of providers, steps, outcomes and codes are the only labels; nothing of a
+//! person is ever one, and a component can't make up labels without end.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::config::{Provider, ProviderId};
+use crate::credential::expiries;
+use crate::gateway::Gateway;
+
+/// The media type of OpenMetrics 1.0.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How many different codes are counted by name. The component and the host have some 80 between them; a component that
+/// makes up more gets [`OTHER_CODE`] for them.
+const MAX_CODES: usize = 128;
+/// Bytes of a code that is counted by name.
+const MAX_CODE_BYTES: usize = 64;
+const OTHER_CODE: &str = "other";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LoginLabels {
+    provider: String,
+    step: &'static str,
+    outcome: &'static str,
+    code: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExpiryLabels {
+    provider: String,
+    credential: String,
+}
+
+/// Everything that is measured.
+pub struct Metrics {
+    registry: Registry,
+    logins: Family<LoginLabels, Counter>,
+    codes: Mutex<BTreeSet<String>>,
+}
+
+impl Metrics {
+    /// For these providers; nothing has happened yet.
+    pub fn new(providers: &[Provider]) -> Self {
+        let mut registry = Registry::with_prefix("defguard_openid");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version of this host", version);
+        let expiry = Family::<ExpiryLabels, Gauge>::default();
+        registry.register_with_unit(
+            "credential_expiry_timestamp",
+            "When a client secret or certificate expires, in seconds since 1970",
+            Unit::Seconds,
+            expiry.clone(),
+        );
+        let logins = Family::<LoginLabels, Counter>::default();
+        registry.register("logins", "Steps of sign-ins that ended: begin, complete", logins.clone());
+        for provider in providers {
+            for end in expiries(provider) {
+                let labels = ExpiryLabels { provider: provider.id.to_string(), credential: end.what.label() };
+                expiry.get_or_create(&labels).set(i64::try_from(end.at_unix_s).unwrap_or(i64::MAX));
+            }
+        }
+        Self { registry, logins, codes: Mutex::default() }
+    }
+
+    /// Counts one step of a sign-in: `begin` or `complete`, how it ended (`ok`, `refused`, `failed`), and the stable code
+    /// if it ended badly.
+    pub fn login(&self, step: &'static str, provider: &ProviderId, outcome: &'static str, code: Option<&str>) {
+        let code = code.map_or_else(String::new, |code| self.bounded(code));
+        self.logins.get_or_create(&LoginLabels { provider: provider.to_string(), step, outcome, code }).inc();
+    }
+
+    /// The code, if it looks like one and there aren't too many different ones already.
+    fn bounded(&self, code: &str) -> String {
+        let is_code = (1..=MAX_CODE_BYTES).contains(&code.len())
+            && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        // A set of texts is whole whatever its last user did.
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_code || (codes.len() >= MAX_CODES && !codes.contains(code)) {
+            return OTHER_CODE.to_owned();
+        }
+        if !codes.contains(code) {
+            codes.insert(code.to_owned());
+        }
+        code.to_owned()
+    }
+
+    /// Everything as OpenMetrics text.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// `GET /metrics`, for a listener that only Prometheus reaches.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(gateway)
+}
+
+async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+    match gateway.metrics().text() {
+        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("no metrics: {error}\n")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn provider(name: &str) -> ProviderId {
+        ProviderId::parse(name).unwrap()
+    }
+
+    #[test]
+    fn what_is_counted() {
+        let metrics = Metrics::new(&[]);
+        metrics.login("begin", &provider("entra"), "ok", None);
+        metrics.login("begin", &provider("entra"), "ok", None);
+        metrics.login("complete", &provider("entra"), "refused", Some("state_unknown"));
+        metrics.login("complete", &provider("other-1"), "failed", Some("plugin_timeout"));
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"defguard_openid_logins_total{provider="entra",step="begin",outcome="ok",code=""} 2"#,
+            r#"defguard_openid_logins_total{provider="entra",step="complete",outcome="refused",code="state_unknown"} 1"#,
+            r#"defguard_openid_logins_total{provider="other-1",step="complete",outcome="failed",code="plugin_timeout"} 1"#,
+            concat!("defguard_openid_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "# TYPE defguard_openid_logins counter",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} isn't in:\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn when_credentials_expire() {
+        let text = "public_url = \"https://enroll.example\"\n[handover]\nkind = \"local\"\n[[provider]]\nid = \"op\"\n\
+                    kind = \"oidc\"\nbase_url = \"https://op.example\"\nclient_id = \"x\"\n\
+                    client_secret_env = \"CARGO_PKG_NAME\"\nclient_secret_expires = 2027-01-31";
+        let config = Config::parse("openid.toml".as_ref(), text).unwrap();
+        let text = Metrics::new(&config.providers).text().unwrap();
+        for line in [
+            "# TYPE defguard_openid_credential_expiry_timestamp_seconds gauge",
+            "# UNIT defguard_openid_credential_expiry_timestamp_seconds seconds",
+            r#"defguard_openid_credential_expiry_timestamp_seconds{provider="op",credential="secret"} 1801353600"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} isn't in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_component_makes_no_labels_without_end() {
+        let metrics = Metrics::new(&[]);
+        let count = |code: &str| metrics.login("complete", &provider("entra"), "refused", Some(code));
+        for strange in ["", "Bob", "a b", "x\"} 1\nfake", "é", &"a".repeat(65)] {
+            count(strange);
+        }
+        for number in 0..1000 {
+            count(&format!("code_{number}"));
+        }
+        count("code_5");
+        let text = metrics.text().unwrap();
+        let rows = text.lines().filter(|line| line.starts_with("defguard_openid_logins_total")).count();
+        assert_eq!(rows, MAX_CODES + 1);
+        let has = |row: &str| text.contains(&format!(r#"outcome="refused",{row}"#));
+        assert!(has(r#"code="other"} 878"#) && has(r#"code="code_5"} 2"#), "{text}");
+        assert!(!text.contains("fake"));
+    }
+}

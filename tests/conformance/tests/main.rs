@@ -1,0 +1,14 @@
+//! The conformance tests that may run side by side in one process: compiling and linking them as one is much faster than
+//! one program a file. Those that measure a process, or read all its logs, have a program of their own.
+
+mod accepted;
+mod commands;
+mod contract;
+mod credentials;
+mod entra_forms;
+mod independent;
+mod linking;
+mod oidc_provider_itself;
+mod policy;
+mod refused;
+mod several;
