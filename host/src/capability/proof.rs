@@ -30,6 +30,7 @@ impl Proof<'_> {
     pub(super) fn put_into(&self, client_id: &str, prepared: &mut Prepared) -> Result<(), Failure> {
         let body = form_body(prepared)?;
         let mut form = form_urlencoded::Serializer::new(String::new());
+        let mut names_client = false;
         for (name, value) in form_urlencoded::parse(&body) {
             if RESERVED.contains(&name.as_ref()) {
                 return Err(Failure::InvalidRequest(format!("the form names {name}, which only the host sets")));
@@ -38,6 +39,7 @@ impl Proof<'_> {
                 if value != client_id {
                     return Err(Failure::InvalidRequest("the form names another client".into()));
                 }
+                names_client = true;
                 continue;
             }
             form.append_pair(&name, &value);
@@ -48,6 +50,10 @@ impl Proof<'_> {
                 form.append_pair("client_secret", secret.expose());
             }
             Self::SecretInHeader(secret) => {
+                // A pushed authorization request has it in the form as well (RFC 9126 section 2.1).
+                if names_client {
+                    form.append_pair("client_id", client_id);
+                }
                 prepared.headers.insert(AUTHORIZATION, basic(client_id, secret.expose())?);
             }
             Self::Assertion(assertion) => {
@@ -159,7 +165,10 @@ mod tests {
 
     #[test]
     fn a_secret_in_the_header_encoded_twice() {
-        let mut prepared = prepared("grant_type=authorization_code&client_id=client%3A1", FORM);
+        let mut named = prepared("client_id=client%3A1&scope=openid", FORM);
+        Proof::SecretInHeader(&Secret::new(SECRET)).put_into(CLIENT, &mut named).unwrap();
+        assert_eq!(named.body.unwrap(), b"scope=openid&client_id=client%3A1", "once, where the component wants it");
+        let mut prepared = prepared("grant_type=authorization_code", FORM);
         Proof::SecretInHeader(&Secret::new(SECRET)).put_into(CLIENT, &mut prepared).unwrap();
         let header = prepared.headers.get(AUTHORIZATION).unwrap();
         assert!(header.is_sensitive());

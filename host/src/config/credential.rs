@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::cloud::cloud;
 use super::file::{Reader, join};
 use super::{ProviderKind, Secret};
 use crate::capability::{Clock as _, SystemClock};
@@ -20,7 +21,7 @@ use crate::credential::{
 };
 
 /// All keys of this file, none of which the component sees.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 10] = [
     "client_secret",
     "client_secret_file",
     "client_secret_env",
@@ -30,6 +31,7 @@ pub(super) const KEYS: [&str; 9] = [
     "client_assertion_algorithm",
     "client_assertion_audience",
     "federated_token_file",
+    "federated_audience",
 ];
 /// The certificates of one provider: one, and its successor.
 const MAX_CERTIFICATES: usize = 2;
@@ -58,10 +60,11 @@ const CHOOSING: [(&str, Way); 5] = [
     ("federated_token_file", Way::Federated),
 ];
 /// Keys that go with one way only.
-const BELONGING: [(&str, Way, &str); 3] = [
+const BELONGING: [(&str, Way, &str); 4] = [
     ("client_secret_expires", Way::Secret, "client_secret_file"),
     ("client_assertion_algorithm", Way::Certificate, "certificate_file"),
     ("client_assertion_audience", Way::Certificate, "certificate_file"),
+    ("federated_audience", Way::Federated, "federated_token_file"),
 ];
 
 /// What of the provider is known already; a problem with it has been told.
@@ -85,7 +88,13 @@ pub(super) fn read(reader: &mut Reader, table: &Table, prefix: &str, about: &Abo
         Way::Certificate => Credential::Certificates(certificates(reader, table, prefix, audience)?),
         Way::Federated => {
             let path = reader.needed(table, prefix, "federated_token_file", "the path of a file with a JWT")?;
-            let token = FederatedToken::new(reader.resolve(&path));
+            let named = reader.text(table, prefix, "federated_audience");
+            let by_cloud = || match about.kind {
+                Some(ProviderKind::Microsoft) => cloud(table.get("cloud").and_then(Value::as_str)),
+                Some(ProviderKind::Oidc) | None => None,
+            };
+            let audience_of_token = named.or_else(|| by_cloud().map(|cloud| cloud.federated_audience.to_owned()));
+            let token = FederatedToken::new(reader.resolve(&path)).for_audience(audience_of_token);
             Credential::Federated(FederatedCredential { token, audience: audience? })
         }
     };

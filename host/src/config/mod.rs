@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, read at once, every problem with the key and the line. What the host needs it takes
 //! out of a `[[provider]]` table; the rest is the component's, which validates it itself.
 
+mod cloud;
 mod credential;
 mod error;
 mod file;

@@ -6,6 +6,7 @@ use std::fmt;
 use toml::{Table, Value};
 use url::Url;
 
+use super::cloud::cloud;
 use super::credential;
 use super::file::{Reader, join};
 use crate::capability::AllowedOrigins;
@@ -77,6 +78,8 @@ pub struct Provider {
     pub component_json: String,
     /// Accounts that an administrator gave to identities.
     pub approved_links: Vec<ApprovedLink>,
+    /// `response_mode = "form_post"`: the answer comes as a form of the provider's site.
+    pub answers_with_form: bool,
 }
 
 /// `[[provider.approved_link]]`: this identity's account is that one.
@@ -172,6 +175,8 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
         credential_origins,
         component_json,
         approved_links: approved_links?,
+        // Whether the word is one of the component's is for the component to say.
+        answers_with_form: table.get("response_mode").and_then(Value::as_str).map(str::trim) == Some("form_post"),
     })
 }
 
@@ -269,25 +274,13 @@ fn origins(
         let path = join(prefix, "graph_url");
         let graph = match reader.text(table, prefix, "graph_url") {
             Some(url) => Some(url),
-            None => graph_of_cloud(reader.text(table, prefix, "cloud").as_deref()).map(str::to_owned),
+            None => cloud(reader.text(table, prefix, "cloud").as_deref()).map(|cloud| cloud.graph.to_owned()),
         };
         if let Some(graph) = graph {
             good &= add(reader, &mut allowed, &path, &graph);
         }
     }
     good.then_some((allowed, credential))
-}
-
-/// Microsoft Graph's host for each cloud (facts: national cloud deployments).
-fn graph_of_cloud(cloud: Option<&str>) -> Option<&'static str> {
-    match cloud.unwrap_or("global") {
-        "global" => Some("https://graph.microsoft.com"),
-        "us-gov" => Some("https://graph.microsoft.us"),
-        "us-gov-dod" => Some("https://dod-graph.microsoft.us"),
-        "china" => Some("https://microsoftgraph.chinacloudapi.cn"),
-        // "custom" names its graph_url; anything else is the component's to refuse.
-        _ => None,
-    }
 }
 
 fn add(reader: &mut Reader, origins: &mut AllowedOrigins, path: &str, text: &str) -> bool {

@@ -19,6 +19,7 @@ const MAX_BYTES: usize = 16 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FederatedToken {
     path: PathBuf,
+    audience: Option<String>,
 }
 
 /// Why there is no usable token now. Nothing of the token is in the texts.
@@ -39,12 +40,22 @@ pub enum TokenError {
     /// RFC 7519 section 4.1.4.
     #[error("the token in {0} expired at {1}: does the issuer's agent still renew it?")]
     Expired(PathBuf, String),
+    /// RFC 7519 section 4.1.3: it is for somebody else, or for another of Microsoft's clouds.
+    #[error("the token in {0} isn't for {1:?}: compare the issuer's audience with `cloud`, or set federated_audience")]
+    Audience(PathBuf, String),
 }
 
 impl FederatedToken {
     /// The token of that file, whatever it is at the time.
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, audience: None }
+    }
+
+    /// With the `aud` that its token must name.
+    #[must_use]
+    pub fn for_audience(mut self, audience: Option<String>) -> Self {
+        self.audience = audience;
+        self
     }
 
     /// Where.
@@ -69,8 +80,13 @@ impl FederatedToken {
         if token.is_empty() {
             return Err(TokenError::Empty(self.path.clone()));
         }
-        let expires = expiry(token.expose()).map_err(|reason| TokenError::NotJwt(self.path.clone(), reason))?;
-        match expires {
+        let claims = claims(token.expose()).map_err(|reason| TokenError::NotJwt(self.path.clone(), reason))?;
+        if let Some(audience) = &self.audience
+            && !names(claims.get("aud"), audience)
+        {
+            return Err(TokenError::Audience(self.path.clone(), audience.clone()));
+        }
+        match expiry(&claims) {
             Some(expires) if expires <= now_unix_s => {
                 Err(TokenError::Expired(self.path.clone(), date_and_time(expires)))
             }
@@ -79,8 +95,17 @@ impl FederatedToken {
     }
 }
 
-/// The token's `exp`, if it names one; the form is checked, the signature is its issuer's and the provider's business.
-fn expiry(token: &str) -> Result<Option<u64>, &'static str> {
+/// Whether `aud` is this, or lists it.
+fn names(claim: Option<&Value>, audience: &str) -> bool {
+    match claim {
+        Some(Value::String(found)) => found == audience,
+        Some(Value::Array(list)) => list.iter().any(|found| found.as_str() == Some(audience)),
+        _ => false,
+    }
+}
+
+/// The token's claims; the form is checked, the signature is its issuer's and the provider's business.
+fn claims(token: &str) -> Result<Map<String, Value>, &'static str> {
     let mut parts = token.split('.');
     let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -94,6 +119,11 @@ fn expiry(token: &str) -> Result<Option<u64>, &'static str> {
     let (Some(_), Some(payload)) = (object(&header), object(&payload)) else {
         return Err("its header and payload aren't JSON objects");
     };
+    Ok(payload)
+}
+
+/// The token's `exp`, if it names one.
+fn expiry(claims: &Map<String, Value>) -> Option<u64> {
     // Whole seconds are enough; a fraction is allowed (RFC 7519 section 2, NumericDate).
     #[expect(
         clippy::cast_possible_truncation,
@@ -101,7 +131,7 @@ fn expiry(token: &str) -> Result<Option<u64>, &'static str> {
         reason = "`as` saturates: 0 is past, the maximum to come"
     )]
     let seconds = |value: &Value| value.as_u64().or_else(|| value.as_f64().map(|seconds| seconds as u64));
-    Ok(payload.get("exp").and_then(seconds))
+    claims.get("exp").and_then(seconds)
 }
 
 #[cfg(test)]
@@ -157,6 +187,26 @@ mod tests {
                 }
                 (found, _) => panic!("{name}: {found:?}"),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn whom_it_is_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = "api://AzureADTokenExchange";
+        for (name, payload, good) in [
+            ("ours", format!(r#"{{"aud":"{ours}"}}"#), true),
+            ("ours in a list", format!(r#"{{"aud":["x","{ours}"]}}"#), true),
+            ("another cloud's", format!(r#"{{"aud":"{ours}China"}}"#), false),
+            ("a list without ours", r#"{"aud":["x"]}"#.to_owned(), false),
+            ("nobody's", "{}".to_owned(), false),
+            ("a number", r#"{"aud":1}"#.to_owned(), false),
+        ] {
+            let path = folder.path().join("token");
+            std::fs::write(&path, jwt(&payload)).unwrap();
+            let token = FederatedToken::new(path).for_audience(Some(ours.to_owned()));
+            let found = token.read(NOW_UNIX_S).await;
+            assert_eq!(found.is_ok(), good, "{name}: {found:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
-use super::cookies;
+use super::cookies::{self, Fresh, SameSite};
 use crate::capability::TraceId;
 use crate::config::Provider;
 use crate::gateway::{Completed, Flow, Gateway, LoginError};
@@ -90,16 +90,14 @@ pub(super) async fn begin(
     let provider = gateway.provider(provider)?;
     let begun = gateway.begin(provider, flow, None, trace).await?;
     let mut answer = HeaderMap::new();
-    let now = gateway.now_unix_ms() / 1000;
-    cookies::set(
-        &mut answer,
-        headers,
-        &begun.state,
-        &begun.browser_binding,
-        &provider.id,
-        now,
-        begun.expires_at_unix_s,
-    );
+    let fresh = Fresh {
+        state: &begun.state,
+        secret: &begun.browser_binding,
+        provider: &provider.id,
+        life: (gateway.now_unix_ms() / 1000, begun.expires_at_unix_s),
+        same_site: if provider.answers_with_form { SameSite::None } else { SameSite::Lax },
+    };
+    cookies::set(&mut answer, headers, &fresh);
     Ok((begun.url, provider.display_name.clone(), answer))
 }
 

@@ -89,8 +89,9 @@ pub(super) async fn callback_query(
     finish(&gateway, provider, &headers, query.as_bytes()).await
 }
 
-/// `POST /openid/callback[/{provider}]`: `response_mode=form_post`, a form that the provider's page sends. Browsers keep
-/// `SameSite=Lax` cookies back from a request of another site; so it is answered with a redirect to the same address, with
+/// `POST /openid/callback[/{provider}]`: `response_mode=form_post`, a form that the provider's page sends. Its cookie is
+/// `SameSite=None` where that is configured. A provider may send a form unasked: then browsers keep our `SameSite=Lax` cookies
+/// back from a request of another site; so it is answered with a redirect to the same address, with
 /// the form as its query, which is a request of ours.
 pub(super) async fn callback_form(
     State(gateway): State<Arc<Gateway>>,

@@ -83,22 +83,49 @@ pub(super) fn find(headers: &HeaderMap, state: &str) -> Option<Binding> {
     ours(headers).into_iter().find(|(name, _)| *name == wanted).map(|(_, binding)| binding)
 }
 
+/// From which sites a browser sends a cookie back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SameSite {
+    /// Ours, and others when they send the browser here by a link or redirect.
+    Lax,
+    /// All, also with a form: `response_mode=form_post`. The transaction's `state` keeps others from making use of that.
+    None,
+}
+
+impl SameSite {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Lax => "Lax",
+            Self::None => "None",
+        }
+    }
+}
+
+/// The cookie of a new transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fresh<'a> {
+    /// The transaction's name.
+    pub(super) state: &'a str,
+    /// The component's binding.
+    pub(super) secret: &'a str,
+    /// Where it begins.
+    pub(super) provider: &'a ProviderId,
+    /// Seconds since 1970: now, and when it ends.
+    pub(super) life: (u64, u64),
+    /// From which sites it comes back.
+    pub(super) same_site: SameSite,
+}
+
 /// Sets the cookie of a new transaction, and lets the oldest go when there are too many.
-pub(super) fn set(
-    answer: &mut HeaderMap,
-    request: &HeaderMap,
-    state: &str,
-    secret: &str,
-    provider: &ProviderId,
-    now_unix_s: u64,
-    expires_at_unix_s: u64,
-) {
+pub(super) fn set(answer: &mut HeaderMap, request: &HeaderMap, fresh: &Fresh<'_>) {
+    let Fresh { state, secret, provider, life: (now_unix_s, expires_at_unix_s), same_site } = *fresh;
     // The component's word counts within bounds: nothing of it may become an attribute, or stay for years.
     if !is_token(secret) {
         return;
     }
     let life = expires_at_unix_s.saturating_sub(now_unix_s).min(MAX_LIFE_S);
-    let value = format!("{}={provider}.{now_unix_s}.{secret}; {}; Max-Age={life}", name(state), ATTRIBUTES);
+    let (name, same_site) = (name(state), same_site.as_str());
+    let value = format!("{name}={provider}.{now_unix_s}.{secret}; {ATTRIBUTES}; SameSite={same_site}; Max-Age={life}");
     append(answer, &value);
     let mut present = ours(request);
     present.sort_by_key(|(_, binding)| binding.issued_unix_s);
@@ -113,10 +140,11 @@ pub(super) fn remove(answer: &mut HeaderMap, state: &str) {
     append(answer, &removal(&name(state)));
 }
 
-const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
+const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly";
 
+/// A cookie goes by name, domain and path: what it says of sites doesn't matter here.
 fn removal(name: &str) -> String {
-    format!("{name}=; {ATTRIBUTES}; Max-Age=0")
+    format!("{name}=; {ATTRIBUTES}; SameSite=Lax; Max-Age=0")
 }
 
 fn append(answer: &mut HeaderMap, value: &str) {
@@ -145,13 +173,44 @@ mod tests {
     #[test]
     fn a_cookie_comes_back_to_its_own_state_only() {
         let mut answer = HeaderMap::new();
-        set(&mut answer, &HeaderMap::new(), "state-a", "secret-a", &provider(), 1000, 1600);
+        set(
+            &mut answer,
+            &HeaderMap::new(),
+            &Fresh {
+                state: "state-a",
+                secret: "secret-a",
+                provider: &provider(),
+                life: (1000, 1600),
+                same_site: SameSite::Lax,
+            },
+        );
         let cookie = sent(&answer)[0].to_owned();
         assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"), "{cookie}");
         assert!(!cookie.contains("state-a"));
         let back = request(cookie.split(';').next().unwrap());
         assert_eq!(find(&back, "state-a").unwrap().secret, "secret-a");
         assert_eq!(find(&back, "state-b"), None);
+    }
+
+    fn newest(provider: &ProviderId) -> Fresh<'_> {
+        Fresh { state: "new", secret: "y", provider, life: (200, 800), same_site: SameSite::Lax }
+    }
+
+    #[test]
+    fn a_form_of_another_site_brings_its_cookie() {
+        let mut answer = HeaderMap::new();
+        set(
+            &mut answer,
+            &HeaderMap::new(),
+            &Fresh {
+                state: "state-a",
+                secret: "secret-a",
+                provider: &provider(),
+                life: (1000, 1600),
+                same_site: SameSite::None,
+            },
+        );
+        assert!(sent(&answer)[0].contains("; Secure; HttpOnly; SameSite=None; "), "{:?}", sent(&answer));
     }
 
     #[test]
@@ -177,7 +236,7 @@ mod tests {
         for odd in ["5feceb66ffc86f3?", "5feceb66ffc86f38a", "", "5FECEB66FFC86F38"] {
             let cookies: Vec<_> = (0..10).map(|age| format!("{PREFIX}{odd}{age}=entra.{age}.x")).collect();
             let mut answer = HeaderMap::new();
-            set(&mut answer, &request(&cookies.join("; ")), "new", "y", &provider(), 200, 800);
+            set(&mut answer, &request(&cookies.join("; ")), &newest(&provider()));
             assert_eq!(sent(&answer).len(), 1, "{odd}: {:?}", sent(&answer));
         }
     }
@@ -186,11 +245,19 @@ mod tests {
     fn a_component_sets_no_attributes() {
         for secret in ["", "x; Domain=example.com", "x y", "a,b", &"x".repeat(129)] {
             let mut answer = HeaderMap::new();
-            set(&mut answer, &HeaderMap::new(), "s", secret, &provider(), 0, 600);
+            set(
+                &mut answer,
+                &HeaderMap::new(),
+                &Fresh { state: "s", secret, provider: &provider(), life: (0, 600), same_site: SameSite::Lax },
+            );
             assert_eq!(sent(&answer), Vec::<&str>::new(), "{secret}");
         }
         let mut answer = HeaderMap::new();
-        set(&mut answer, &HeaderMap::new(), "s", "x", &provider(), 0, u64::MAX);
+        set(
+            &mut answer,
+            &HeaderMap::new(),
+            &Fresh { state: "s", secret: "x", provider: &provider(), life: (0, u64::MAX), same_site: SameSite::Lax },
+        );
         assert!(sent(&answer)[0].ends_with("Max-Age=3600"), "{:?}", sent(&answer));
     }
 
@@ -198,7 +265,7 @@ mod tests {
     fn the_oldest_give_way() {
         let cookies: Vec<_> = (0..10).map(|age| format!("{}=entra.{}.x", name(&age.to_string()), 100 + age)).collect();
         let mut answer = HeaderMap::new();
-        set(&mut answer, &request(&cookies.join("; ")), "new", "y", &provider(), 200, 800);
+        set(&mut answer, &request(&cookies.join("; ")), &newest(&provider()));
         let removed: Vec<_> = sent(&answer).into_iter().filter(|cookie| cookie.contains("Max-Age=0")).collect();
         assert_eq!(removed.len(), 3);
         for age in 0..3 {

@@ -108,7 +108,7 @@ export function createProvider(issuer, options, keys, adapter) {
     responseTypes: ['code'],
     ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 3600, IdToken: 600, Interaction: 600, Session: 3600 },
   });
-  for (const event of ['authorization.error', 'grant.error', 'server_error', 'userinfo.error']) {
+  for (const event of ['authorization.error', 'grant.error', 'pushed_authorization_request.error', 'server_error', 'userinfo.error']) {
     provider.on(event, (_context, error) => console.error(`${event}: ${error.error_detail ?? error.stack ?? error}`));
   }
   return provider;

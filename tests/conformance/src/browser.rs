@@ -1,6 +1,6 @@
 //! A browser, as far as a sign-in needs one: it keeps cookies, follows redirects one at a time, and shows everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -89,6 +89,8 @@ pub struct Browser {
     client: reqwest::Client,
     host: String,
     jar: Mutex<BTreeMap<(String, String), String>>,
+    /// The names of those that are `SameSite=None`.
+    from_any_site: Mutex<BTreeSet<String>>,
 }
 
 /// The code and the state that a provider sends back.
@@ -108,7 +110,7 @@ impl Browser {
             .no_proxy()
             .build()
             .expect("an HTTP client");
-        Self { client, host: host.to_owned(), jar: Mutex::new(BTreeMap::new()) }
+        Self { client, host: host.to_owned(), jar: Mutex::default(), from_any_site: Mutex::default() }
     }
 
     /// `GET`.
@@ -133,8 +135,8 @@ impl Browser {
         self.send(request, &url).await
     }
 
-    /// Sends a form of another site's page, as a browser does: without cookies, which are all `SameSite=Lax`; then follows
-    /// the redirect, with them.
+    /// Sends a form of another site's page, as a browser does: with cookies that are `SameSite=None` only; and follows a
+    /// redirect, with all of them.
     pub async fn submit_from_elsewhere(&self, form: &Form) -> Answer {
         let url = self.absolute(&form.action);
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
@@ -153,7 +155,7 @@ impl Browser {
 
     async fn send_with(&self, request: reqwest::RequestBuilder, url: &Url, with_cookies: bool) -> Answer {
         let origin = url.origin().ascii_serialization();
-        let cookies = if with_cookies { self.cookie_header(&origin) } else { String::new() };
+        let cookies = self.cookie_header(&origin, with_cookies);
         let request = if cookies.is_empty() { request } else { request.header("cookie", cookies) };
         let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -190,7 +192,7 @@ impl Browser {
         }
         let is_page = headers.iter().any(|(name, value)| name == "content-type" && value.starts_with("text/html"));
         if status >= 400 {
-            evidence::shown("error", &format!("{headers:?}\n{body}"));
+            evidence::shown("error", &format!("{status} {headers:?}\n{body}"));
         } else if is_page {
             evidence::shown("page", body);
         }
@@ -205,6 +207,9 @@ impl Browser {
         let Some((name, value)) = cookie.split(';').next().and_then(|pair| pair.split_once('=')) else { return };
         let key = (origin.to_owned(), name.trim().to_owned());
         let mut jar = self.jar.lock().expect("no panic holds it");
+        if cookie.contains("SameSite=None") {
+            self.from_any_site.lock().expect("no panic holds it").insert(name.trim().to_owned());
+        }
         if cookie.contains("Max-Age=0") {
             jar.remove(&key);
         } else {
@@ -212,10 +217,11 @@ impl Browser {
         }
     }
 
-    fn cookie_header(&self, origin: &str) -> String {
+    fn cookie_header(&self, origin: &str, with_lax: bool) -> String {
         let jar = self.jar.lock().expect("no panic holds it");
+        let free = self.from_any_site.lock().expect("no panic holds it");
         jar.iter()
-            .filter(|((of, _), _)| of == origin)
+            .filter(|((of, name), _)| of == origin && (with_lax || free.contains(name)))
             .map(|((_, name), value)| format!("{name}={value}"))
             .collect::<Vec<_>>()
             .join("; ")

@@ -268,8 +268,9 @@ async fn the_answer_comes_as_a_form_without_cookies() {
     let page = browser.at_entra(&start.location.unwrap(), person::ADA).await;
     let form = page.form().unwrap_or_else(|| panic!("no form: {} {}", page.status, page.body));
     assert_eq!(form.action, format!("{}/openid/callback", stack.host.url));
+    assert!(browser.cookies().len() == 1, "one sign-in is under way");
     let done = browser.submit_from_elsewhere(&form).await;
-    assert_eq!(done.status, 200, "{}", done.body);
+    assert_eq!((done.status, done.location.as_deref()), (200, None), "no redirect shows the code: {}", done.body);
     assert!(done.body.contains("Ada Example"), "{}", done.body);
     // A refusal comes the same way.
     let start = browser.get("/openid/start?provider=entra").await;

@@ -153,3 +153,54 @@ async fn a_wrong_secret_and_a_wrong_issuer_are_told_apart() {
     let refused = Browser::new(&host.url).auth_info().await;
     assert_eq!((refused.status, refused.code().as_str()), (502, "discovery_mismatch"), "{}", refused.body);
 }
+
+#[tokio::test]
+async fn pushed_authorization_requests() {
+    use conformance::oidc_provider::PushedRequests::{No, Only, Yes};
+    let table = [
+        (No, "never", 200, false),
+        (No, "when-offered", 200, false),
+        (No, "required", 502, false),
+        (Yes, "never", 200, false),
+        (Yes, "when-offered", 200, true),
+        (Yes, "required", 200, true),
+        (Only, "never", 502, false),
+        (Only, "when-offered", 200, true),
+    ];
+    for (offered, option, status, pushed) in table {
+        let name = format!("{offered:?} {option}");
+        let provider = OidcProvider::start(Options { pushed_requests: offered, ..Options::default() }).await;
+        let options = HostOptions::default().set("pushed_authorization_requests", &format!("{option:?}"));
+        let host = provider.host(options).await;
+        let begun = Browser::new(&host.url).auth_info().await;
+        assert_eq!(begun.status, status, "{name}: {}\n{}", begun.body, provider.stderr());
+        if status != 200 {
+            assert_eq!(begun.code(), "pushed_requests_mismatch", "{name}");
+            continue;
+        }
+        let url = url::Url::parse(begun.json()["url"].as_str().unwrap()).unwrap();
+        let names: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+        assert_eq!(names == ["client_id", "request_uri"], pushed, "{name}: {names:?}");
+        let (browser, finished) = sign_in(&provider, &host, "anna").await;
+        assert_eq!(finished.status, 200, "{name}: {}\n{}", finished.body, provider.stderr());
+        assert_eq!(browser.identity(&finished).await["email"], "anna.kowalska@acme.example", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_answer_as_a_form_and_the_age_of_the_authentication() {
+    let provider = OidcProvider::start(Options::default()).await;
+    let options = HostOptions::default().set("response_mode", "\"form_post\"").set("max_age", "600");
+    let host = provider.host(options).await;
+    let browser = Browser::new(&host.url);
+    let start = browser.get("/openid/start?provider=independent").await;
+    let page = provider.sign_in(&browser, &start.location.unwrap(), "anna").await;
+    let form = page.form().unwrap_or_else(|| panic!("no form: {} {}\n{}", page.status, page.body, provider.stderr()));
+    assert!(form.fields.iter().any(|(name, _)| name == "iss"), "{form:?}");
+    let done = browser.submit_from_elsewhere(&form).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    // A class of authentication that this provider doesn't state is refused, not assumed.
+    let host = provider.host(HostOptions::default().set("required_acr", "[\"urn:acme:gold\"]")).await;
+    let (_, refused) = sign_in(&provider, &host, "anna").await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "authentication_context_missing"), "{}", refused.body);
+}

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use crate::Seeds;
 use crate::config::ProviderId;
-use crate::host_cookies::{any, find, remove, set};
+use crate::host_cookies::{Fresh, SameSite, any, find, remove, set};
 
 /// The host's time and the transaction's end, in seconds.
 const NOW_S: u64 = 1_800_000_000;
@@ -40,7 +40,9 @@ pub fn check(input: &[u8]) -> bool {
 
     let provider = ProviderId::parse("entra").unwrap();
     let mut answer = HeaderMap::new();
-    set(&mut answer, &request, &state, &secret, &provider, NOW_S, EXPIRES_S);
+    let life = (NOW_S, EXPIRES_S);
+    let fresh = Fresh { state: &state, secret: &secret, provider: &provider, life, same_site: SameSite::Lax };
+    set(&mut answer, &request, &fresh);
     let expected = usize::from(is_token(&secret));
     let fresh = assert_answer(&answer, &name);
     assert_eq!(fresh.len(), expected, "{secret:?}");

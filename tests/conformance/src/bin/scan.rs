@@ -1,5 +1,5 @@
-//! `scan FOLDER`: searches everything that a test run has shown for every secret that went through it. Exit code 1: one
-//! was found.
+//! `scan FOLDER`: searches everything that a test run has shown for every secret that went through it, and for errors that
+//! docs/refusals.md doesn't list. Exit code 1: something was found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match scan(&folder) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(found) => {
-            eprintln!("scan: {found} texts hold a secret");
+            eprintln!("scan: {found} findings");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -53,6 +53,12 @@ fn scan(folder: &std::path::Path) -> std::io::Result<usize> {
             eprintln!("scan: {where}: {kind} {pattern:?} in {text:?}", r#where = r#where);
             found += 1;
         }
+        if r#where == "error"
+            && let Err(problem) = check_error(&text)
+        {
+            eprintln!("scan: {problem}: {text:?}");
+            found += 1;
+        }
         *texts.entry(r#where).or_default() += 1;
     })?;
     println!("scan: {} secrets ({}), of {SHORTEST} characters and more", secrets.len(), list(&kinds));
@@ -81,6 +87,20 @@ fn scan(folder: &std::path::Path) -> std::io::Result<usize> {
         }
     }
     Ok(found)
+}
+
+/// Every error has a code that docs/refusals.md lists; only what the HTTP library itself refuses may have none, and that
+/// is never a 500.
+fn check_error(text: &str) -> Result<(), String> {
+    const DOCUMENT: &str = include_str!("../../../../docs/refusals.md");
+    let between = |start: &str, end: char| text.split_once(start).and_then(|(_, rest)| rest.split_once(end));
+    let code = between("\"code\":\"", '"').or_else(|| between("id=\"code\">", '<')).map(|(code, _)| code);
+    match code {
+        Some(code) if DOCUMENT.contains(&format!("`{code}`")) => Ok(()),
+        Some(code) => Err(format!("docs/refusals.md doesn't list {code:?}")),
+        None if text.starts_with('4') => Ok(()),
+        None => Err("an error without a code".to_owned()),
+    }
 }
 
 fn list(kinds: &BTreeSet<&String>) -> String {
