@@ -18,7 +18,7 @@ fn rows() -> Vec<(&'static str, &'static str)> {
 
 /// The tests that a cell names: path and function.
 fn tests(cell: &str) -> Vec<(&str, &str)> {
-    cell.split('`').filter_map(|part| part.split_once("::")).filter(|(path, _)| path.ends_with(".rs")).collect()
+    cell.split('`').filter_map(|part| part.split_once("::")).filter(|(path, _)| path.contains('/')).collect()
 }
 
 /// Whether a source has a test function of that name.
