@@ -30,6 +30,8 @@ pub struct Record<'a> {
     pub trace: &'a str,
     /// The provider's id.
     pub provider: &'a str,
+    /// `begin` or `complete`: where it ended.
+    pub step: &'static str,
     /// `enrollment`, `mfa` or `test`.
     pub flow: &'static str,
     /// `ok`, `refused` or `failed`.
@@ -175,6 +177,7 @@ mod tests {
                 time: rfc3339(0),
                 trace: "t",
                 provider: "entra",
+                step: "complete",
                 flow: "enrollment",
                 outcome: "refused",
                 code: Some(code),

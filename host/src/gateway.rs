@@ -122,6 +122,22 @@ struct LetIn {
     checks: Vec<Check>,
 }
 
+/// The two steps of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Begin,
+    Complete,
+}
+
+impl Step {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Complete => "complete",
+        }
+    }
+}
+
 /// What one login was about, for the log and the audit record.
 #[derive(Default)]
 struct Told {
@@ -261,9 +277,7 @@ impl Gateway {
             Ok(_) => Ok(begun),
             Err(refusal) => Err(LoginError::ForeignRedirect(refusal)),
         });
-        report("begin", provider, trace, &result);
-        let (ended, code) = self::outcome(&result);
-        self.metrics.login("begin", &provider.id, ended, code);
+        self.tell(Step::Begin, provider, flow, trace, &result, &Told::default());
         result
     }
 
@@ -288,7 +302,7 @@ impl Gateway {
             Ok(let_in) => self.hand_over(provider, let_in, trace, &mut told).await,
             Err(error) => Err(error),
         };
-        self.tell(provider, flow, trace, &result, &told);
+        self.tell(Step::Complete, provider, flow, trace, &result, &told);
         result
     }
 
@@ -318,7 +332,7 @@ impl Gateway {
             }
             Err(error) => Err(error),
         };
-        self.tell(provider, Flow::Test, trace, &result, &told);
+        self.tell(Step::Complete, provider, Flow::Test, trace, &result, &told);
         result
     }
 
@@ -375,11 +389,23 @@ impl Gateway {
         self.slot.current().probe(grant, &provider.component_json).await.map_err(LoginError::Plugin)
     }
 
-    /// The end of a login, in the log and in the audit record.
-    fn tell<T>(&self, provider: &Provider, flow: Flow, trace: &TraceId, result: &Result<T, LoginError>, told: &Told) {
-        report("complete", provider, trace, result);
+    /// A step of a login, in the log and the metrics; where a login ended, in the audit record.
+    fn tell<T>(
+        &self,
+        step: Step,
+        provider: &Provider,
+        flow: Flow,
+        trace: &TraceId,
+        result: &Result<T, LoginError>,
+        told: &Told,
+    ) {
+        report(step.as_str(), provider, trace, result);
         let (outcome, code) = outcome(result);
-        self.metrics.login("complete", &provider.id, outcome, code);
+        self.metrics.login(step.as_str(), &provider.id, outcome, code);
+        if step == Step::Begin && result.is_ok() {
+            // It has only begun: the record is that of its end.
+            return;
+        }
         let checks = match result {
             Err(LoginError::Refused(refusal)) => &refusal.checks,
             _ => &told.checks,
@@ -388,6 +414,7 @@ impl Gateway {
             time: audit::rfc3339(self.clock.now_unix_ms()),
             trace: trace.as_str(),
             provider: provider.id.as_str(),
+            step: step.as_str(),
             flow: match flow {
                 Flow::Enrollment => "enrollment",
                 Flow::Mfa => "mfa",

@@ -3,6 +3,7 @@
 
 use conformance::{Entra, HostOptions};
 use entra_emulator::fixtures::{group, person};
+use entra_emulator::{Fault, FaultAction, Side};
 use serde_json::Value;
 
 async fn with(settings: &[(&str, &str)]) -> Entra {
@@ -153,4 +154,15 @@ async fn one_id_leads_from_the_page_to_the_record() {
     ] {
         assert!(names.contains(&name), "{name} isn't among {names:?}");
     }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_cannot_begin_has_a_record_too() {
+    let stack = Entra::plain().await;
+    let down = Fault::new(FaultAction::Status { status: 503, retry_after: None, html: true }).on(Side::Login);
+    stack.entra.control().add_fault(down);
+    let refused = stack.browser().auth_info().await;
+    let record: Value = serde_json::from_str(stack.host.audit().lines().last().unwrap()).unwrap();
+    assert_eq!((&record["step"], &record["outcome"]), (&"begin".into(), &"refused".into()), "{record}");
+    assert_eq!((&record["trace"], &record["code"]), (&refused.json()["trace"], &refused.json()["code"]), "{record}");
 }
