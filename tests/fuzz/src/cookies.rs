@@ -38,33 +38,37 @@ pub fn check(input: &[u8]) -> bool {
         assert!(value.ends_with(&format!(".{}", binding.secret)), "{value:?}");
     }
 
-    let provider = ProviderId::parse("entra").unwrap();
-    let mut answer = HeaderMap::new();
-    let life = (NOW_S, EXPIRES_S);
-    let fresh = Fresh { state: &state, secret: &secret, provider: &provider, life, same_site: SameSite::Lax };
-    set(&mut answer, &request, &fresh);
-    let expected = usize::from(is_token(&secret));
-    let fresh = assert_answer(&answer, &name);
-    assert_eq!(fresh.len(), expected, "{secret:?}");
-    if let Some(cookie) = fresh.first() {
-        let mut again = HeaderMap::new();
-        again.append(COOKIE, HeaderValue::try_from(cookie).unwrap());
-        assert_eq!(find(&again, &state).map(|binding| binding.secret), Some(secret), "what was set is found again");
+    for (same_site, written) in [(SameSite::Lax, "SameSite=Lax"), (SameSite::None, "SameSite=None")] {
+        let provider = ProviderId::parse("entra").unwrap();
+        let mut answer = HeaderMap::new();
+        let life = (NOW_S, EXPIRES_S);
+        set(&mut answer, &request, &Fresh { state: &state, secret: &secret, provider: &provider, life, same_site });
+        let fresh = assert_answer(&answer, &name, written);
+        assert_eq!(fresh.len(), usize::from(is_token(&secret)), "{secret:?}");
+        if let Some(cookie) = fresh.first() {
+            let mut again = HeaderMap::new();
+            again.append(COOKIE, HeaderValue::try_from(cookie).unwrap());
+            assert_eq!(
+                find(&again, &state).map(|binding| binding.secret).as_ref(),
+                Some(&secret),
+                "set, and not found"
+            );
+        }
     }
 
     let mut answer = HeaderMap::new();
     remove(&mut answer, &state);
-    assert_eq!((assert_answer(&answer, &name).len(), answer.len()), (0, 1));
+    assert_eq!((assert_answer(&answer, &name, "").len(), answer.len()), (0, 1));
     found.is_some()
 }
 
-/// RFC 6265bis, and no more than one fresh cookie: gives `name=value` of those that are set.
-fn assert_answer(answer: &HeaderMap, name: &str) -> Vec<String> {
+/// RFC 6265bis: gives `name=value` of those that are set, with their `same_site`, and not removed.
+fn assert_answer(answer: &HeaderMap, name: &str, same_site: &str) -> Vec<String> {
     let mut fresh = Vec::new();
     for value in answer.get_all(SET_COOKIE) {
         let value = value.to_str().unwrap();
         let parts: Vec<&str> = value.split("; ").collect();
-        let [pair, "Path=/", "Secure", "HttpOnly", "SameSite=Lax", life] = parts.as_slice() else {
+        let [pair, "Path=/", "Secure", "HttpOnly", found_same_site, life] = parts.as_slice() else {
             panic!("other attributes: {value:?}");
         };
         let (found, content) = pair.split_once('=').unwrap();
@@ -75,9 +79,9 @@ fn assert_answer(answer: &HeaderMap, name: &str) -> Vec<String> {
         );
         let life: u64 = life.strip_prefix("Max-Age=").unwrap().parse().unwrap();
         if content.is_empty() {
-            assert_eq!(life, 0, "{value:?}");
+            assert!(life == 0 && *found_same_site == "SameSite=Lax", "{value:?}");
         } else {
-            assert!(found == name && life <= 3600, "{value:?}");
+            assert!(found == name && life <= 3600 && *found_same_site == same_site, "{value:?}");
             fresh.push((*pair).to_owned());
         }
     }
