@@ -583,3 +583,35 @@ fn names_of_groups() {
         groups.iter().map(|group| (group.id.as_str(), group.name.as_deref())).collect();
     assert_eq!(found, [(STAFF, Some("VPN")), (ADMINS, Some("Administrators")), (third, Some("VPN"))]);
 }
+
+/// V20, found by fuzzing: a rule that forbids a group may read it by another way than its name.
+#[test]
+fn groups_that_a_rule_reads_in_a_roundabout_way() {
+    let by_claim = || {
+        json!({
+            "groups": { "source": "claim", "claim": "roles", "overage": "unknown" },
+            "policy": { "rules": [{ "name": "the rule", "require": "!contains(claims.roles || `[]`, 'blocked')" }] },
+        })
+    };
+    let by_attribute = || {
+        json!({
+            "groups": { "source": "claim", "overage": "unknown" },
+            "claims": { "attributes": { "blocked": ["jmespath:to_string(contains(groups || `[]`, 'blocked'))"] } },
+            "policy": { "rules": [{ "name": "the rule", "require": "attributes.blocked != 'true'" }] },
+        })
+    };
+    let elsewhere = |claim: &str| json!({ "_claim_names": { claim: "src1" }, "_claim_sources": { "src1": {} } });
+    #[rustfmt::skip]
+    let table = [
+        ("a claim of another name: in it", by_claim(), json!({ "roles": ["blocked"] }), "policy_refused"),
+        ("a claim of another name: not in it", by_claim(), json!({ "roles": ["staff"] }), "ok"),
+        ("a claim of another name: overage", by_claim(), elsewhere("roles"), "groups_unknown"),
+        ("an attribute: in it", by_attribute(), json!({ "groups": ["blocked"] }), "policy_refused"),
+        ("an attribute: not in it", by_attribute(), json!({ "groups": ["staff"] }), "ok"),
+        ("an attribute: overage", by_attribute(), elsewhere("groups"), "groups_unknown"),
+    ];
+    for (name, configuration, claims, code) in table {
+        let (found, detail) = verdict(&sign_in(Stage::microsoft(), &configuration, &claims));
+        assert_eq!(found, code, "{name}: {detail}");
+    }
+}

@@ -62,7 +62,7 @@ impl GroupsConfig {
 }
 
 /// `needed`: the policy decides by groups, so they must come from somewhere.
-pub(super) fn read(reader: &mut Reader, kind: ProviderKind, needed: bool) -> GroupsConfig {
+pub(super) fn read(reader: &mut Reader, kind: ProviderKind, needed: &dyn Fn(&str) -> bool) -> GroupsConfig {
     let source = reader.choice(
         "groups.source",
         &[("none", GroupsSource::None), ("claim", GroupsSource::Claim), ("directory", GroupsSource::Directory)],
@@ -74,12 +74,13 @@ pub(super) fn read(reader: &mut Reader, kind: ProviderKind, needed: bool) -> Gro
     if kind == ProviderKind::Oidc {
         refuse_directory(reader, source, overage, names_from_directory);
     }
+    let claim = claim(reader);
+    let needed = needed(&claim);
     let default = if needed { GroupsSource::Claim } else { GroupsSource::None };
     let source = source.unwrap_or(default);
     if source == GroupsSource::None {
         check_unused(reader, needed);
     }
-    let claim = claim(reader);
     GroupsConfig {
         source,
         overage: overage_of(reader, kind, &claim, overage),

@@ -14,7 +14,7 @@ mod sign_in;
 pub use groups::{GroupsConfig, GroupsSource, Overage};
 pub use mapping::{Field, Mapping, Source};
 pub use options::{OPTIONS, OptionDescription};
-pub use policy::{ExistingAccounts, Linking, Policy, Rule};
+pub use policy::{ExistingAccounts, Linking, Policy, Rule, depends_on_groups};
 pub use provider::{Authority, Provider, ProviderKind, UserinfoUse};
 pub use sign_in::{PushedRequests, ResponseMode, SignIn};
 

@@ -292,7 +292,9 @@ pub static OPTIONS: &[OptionDescription] = &[
 
 /// The key that may have been meant.
 pub(super) fn similar(path: &str) -> Option<&'static str> {
-    let nearest = OPTIONS.iter().map(|option| (distance(path, option.path), option.path)).min()?;
+    // Others are further away than what is called similar, and may be as long as a configuration.
+    let of_like_length = OPTIONS.iter().filter(|option| option.path.len().abs_diff(path.len()) <= 3);
+    let nearest = of_like_length.map(|option| (distance(path, option.path), option.path)).min()?;
     (nearest.0 <= 3).then_some(nearest.1)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::mapping::{Mapping, Source};
 use super::provider::ProviderKind;
 use super::reader::Reader;
 use crate::claims::email::Domain;
@@ -59,14 +60,44 @@ pub struct Linking {
 
 impl Policy {
     /// Whether somebody's groups decide over whether they get in.
-    pub fn needs_groups(&self) -> bool {
-        self.allowed_groups.is_some() || self.rules.iter().any(|rule| rule.require.sees_groups())
+    pub fn needs_groups(&self, mapping: &Mapping, claim: &str) -> bool {
+        self.allowed_groups.is_some() || self.rules.iter().any(|rule| depends_on_groups(&rule.require, mapping, claim))
     }
 
     /// Whether a rule reads this field of its input.
     pub fn needs(&self, field: &str) -> bool {
         self.rules.iter().any(|rule| rule.require.sees(field))
     }
+}
+
+/// Whether a rule's value may depend on the person's groups: it reads them, or the claim that they are in, or a mapped field
+/// one of which is made of them. More is taken for dependent than is; nothing that is goes unseen (V20).
+pub fn depends_on_groups(require: &Expression, mapping: &Mapping, claim: &str) -> bool {
+    const MAPPED: [&str; 9] = [
+        "email",
+        "email_domain",
+        "email_verified",
+        "username",
+        "given_name",
+        "family_name",
+        "display_name",
+        "phone",
+        "attributes",
+    ];
+    let names_claim =
+        |expression: &Expression| expression.mentions(claim) || claim.split('.').any(|part| expression.mentions(part));
+    let is_made_of_groups = |source: &Source| match source {
+        Source::Claim(name) => {
+            let top = |path: &str| path.split('.').next().map(str::to_owned);
+            top(name) == top(claim) || name == claim || top(name).as_deref() == Some("groups")
+        }
+        Source::Directory(_) => false,
+        Source::Expression(expression) => expression.sees_groups() || names_claim(expression),
+    };
+    require.sees_groups()
+        || names_claim(require)
+        || (MAPPED.iter().any(|field| require.sees(field))
+            && mapping.fields().flat_map(|field| &field.sources).any(is_made_of_groups))
 }
 
 pub(super) fn read(reader: &mut Reader, kind: ProviderKind) -> Policy {

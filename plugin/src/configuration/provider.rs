@@ -154,8 +154,8 @@ fn read_all(reader: &mut Reader) -> Option<Provider> {
     let app_id_in_discovery = reader.flag("app_id_in_discovery");
     let sign_in = sign_in::read(reader, kind_or_oidc, base.as_ref().map(|base| &base.authority));
     let policy = policy::read(reader, kind_or_oidc);
-    let groups = groups::read(reader, kind_or_oidc, policy.needs_groups());
     let mapping = mapping::read(reader, kind_or_oidc);
+    let groups = groups::read(reader, kind_or_oidc, &|claim| policy.needs_groups(&mapping, claim));
     let linking = policy::read_linking(reader);
     if kind == Some(ProviderKind::Oidc) && policy.needs("directory") {
         let hint = "name its fields one by one, and none of directory";

@@ -4,6 +4,10 @@ use serde_json::{Map, Value};
 
 use super::options::{OPTIONS, similar};
 use super::{Problem, Severity};
+use crate::login::trace::cut;
+
+/// The longest message: a value that is repeated in it may be as long as a configuration. Bytes.
+const MAX_MESSAGE_BYTES: usize = 1024;
 
 pub(super) struct Reader {
     object: Map<String, Value>,
@@ -21,7 +25,7 @@ impl Reader {
         self.problems.push(Problem {
             severity: Severity::Error,
             path: path.into(),
-            message: message.into(),
+            message: cut(&message.into(), MAX_MESSAGE_BYTES),
             hint: hint.into(),
         });
     }

@@ -63,6 +63,7 @@ pub fn begin(world: World<'_>, request: &BeginRequest) -> Result<Authorization, 
 fn run(world: World<'_>, request: &BeginRequest, trace: &mut Trace) -> Result<(String, String, String), Refusal> {
     let provider = usable(&request.provider)?;
     let metadata = discovery::metadata(world, &provider, trace)?;
+    check_response_mode(&provider, &metadata)?;
     let begun = transaction::begin(
         world,
         Beginning {
@@ -85,7 +86,6 @@ fn run(world: World<'_>, request: &BeginRequest, trace: &mut Trace) -> Result<(S
         }
         None => provider.login_hint.as_ref(),
     };
-    check_response_mode(&provider, &metadata)?;
     let scope = provider.scopes.join(" ");
     let challenge = pkce::challenge(&begun.transaction.code_verifier);
     let mut parameters: Vec<(&str, &str)> = vec![

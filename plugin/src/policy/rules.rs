@@ -8,7 +8,7 @@ use crate::claims::email::Domain;
 use crate::claims::groups::Groups;
 use crate::claims::identity::Mapped;
 use crate::claims::sources::Documents;
-use crate::configuration::{Policy, Provider, Rule};
+use crate::configuration::{Policy, Provider, Rule, depends_on_groups};
 use crate::login::refusal::{self, Refusal};
 use crate::login::trace::Trace;
 use crate::oidc::id_token::IdTokenClaims;
@@ -39,7 +39,7 @@ pub fn check(provider: &Provider, subject: &Subject<'_>, trace: &mut Trace) -> R
         return Ok(());
     }
     let input = input(subject);
-    policy.rules.iter().try_for_each(|rule| check_rule(rule, &input, subject, trace))
+    policy.rules.iter().try_for_each(|rule| check_rule(provider, rule, &input, subject, trace))
 }
 
 fn check_domain(policy: &Policy, mapped: &Mapped, trace: &mut Trace) -> Result<(), Refusal> {
@@ -95,10 +95,16 @@ fn check_groups(policy: &Policy, groups: &Groups, trace: &mut Trace) -> Result<(
     }
 }
 
-fn check_rule(rule: &Rule, input: &Value, subject: &Subject<'_>, trace: &mut Trace) -> Result<(), Refusal> {
+fn check_rule(
+    provider: &Provider,
+    rule: &Rule,
+    input: &Value,
+    subject: &Subject<'_>,
+    trace: &mut Trace,
+) -> Result<(), Refusal> {
     const CHECK: &str = "policy.rule";
     let Rule { name, require, message } = rule;
-    if require.sees_groups() {
+    if depends_on_groups(require, &provider.mapping, &provider.groups.claim) {
         let why = match subject.groups {
             Groups::Known(_) => None,
             Groups::Unknown(reason) => Some(reason.as_str()),

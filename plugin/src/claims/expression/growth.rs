@@ -55,7 +55,8 @@ fn all<'a>(nodes: impl Iterator<Item = &'a Ast>) -> Growth {
 fn of(tree: &Ast) -> Growth {
     match tree {
         Ast::Identity { .. } | Ast::Field { .. } | Ast::Index { .. } | Ast::Slice { .. } => SAME,
-        // One unit for each 32 characters, since a projection may repeat it for each element.
+        // One unit for each 32 characters, as many as a group's id has. A projection over shorter elements may repeat it more
+        // often than that: the factor is then up to 16 times larger, and the sandbox's memory is the bound behind it.
         Ast::Literal { value, .. } => {
             let units = 1 + value.to_string().len() / 32;
             Growth { value: units, peak: units }
