@@ -85,3 +85,22 @@ fn every_rule_can_be_answered_with() {
         assert!(by_kind, "{code}: {status} isn't a status of {:?}", rule.kind);
     }
 }
+
+#[test]
+fn the_words_for_entras_numbers_are_documented() {
+    let (_, section) = DOCUMENT.split_once("## Words for Entra's numbers").unwrap();
+    let section = section.split_once("\n## ").unwrap().0;
+    let mut documented = Vec::new();
+    let mut numbers: Vec<u32> = Vec::new();
+    for line in section.lines() {
+        if let Some(sentence) = line.strip_prefix("> ") {
+            documented.extend(numbers.drain(..).map(|number| (number, sentence)));
+        } else if let Some(list) = line.strip_suffix(':') {
+            numbers = list.split(", ").map(|number| number.parse().unwrap()).collect();
+        }
+    }
+    documented.sort_unstable();
+    let table: Vec<(u32, &str)> =
+        (0..1_000_000).filter_map(|number| Some((number, openid::entra::aadsts::sentence(number)?))).collect();
+    assert_eq!(documented, table);
+}

@@ -8,12 +8,23 @@ use toml::{Spanned, Table, Value};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::provider;
-use super::{Config, ConfigError, HandoverConfig, LogConfig, Problem, PublicUrl};
+use super::{Config, ConfigError, HandoverConfig, LogConfig, PagesConfig, Problem, PublicUrl};
 use crate::handover::LocalAccountSeed;
 use crate::storage::StorageUrl;
 
-const TOP: [&str; 10] =
-    ["public_url", "listen", "plugin", "storage", "handover", "provider", "development", "log", "audit", "metrics"];
+const TOP: [&str; 11] = [
+    "public_url",
+    "listen",
+    "plugin",
+    "storage",
+    "handover",
+    "provider",
+    "pages",
+    "development",
+    "log",
+    "audit",
+    "metrics",
+];
 
 /// Reads tables and remembers what was wrong.
 pub(super) struct Reader {
@@ -165,6 +176,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let metrics_listen = metrics_listen(reader, table);
     let audit = reader.table(table, "audit", &["file"]);
     let audit_file = reader.text(&audit, "audit", "file").map(|file| reader.resolve(&file));
+    let pages = pages(reader, table);
     let providers = provider::read_all(reader, table, loopback_http);
     Some(Config {
         source: path.into(),
@@ -174,6 +186,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         storage: storage?,
         handover: handover?,
         providers,
+        pages,
         loopback_http,
         log: log?,
         metrics_listen: metrics_listen?,
@@ -259,6 +272,17 @@ fn storage(reader: &mut Reader, table: &Table) -> Option<StorageUrl> {
             None
         }
     }
+}
+
+fn pages(reader: &mut Reader, table: &Table) -> PagesConfig {
+    let pages = reader.table(table, "pages", &["token_enrollment", "token_page"]);
+    let token_enrollment = !pages.contains_key("token_enrollment") || reader.flag(&pages, "pages", "token_enrollment");
+    let token_page = reader.text(&pages, "pages", "token_page");
+    if let Some(page) = token_page.as_deref().filter(|page| !page.starts_with('/') || page.starts_with("//")) {
+        let message = format!("{page:?} isn't a path of this site");
+        reader.problem("pages.token_page", message, "\"/enrollment-start\", where Defguard's proxy asks for a token");
+    }
+    PagesConfig { token_enrollment, token_page }
 }
 
 fn handover(reader: &mut Reader, table: &Table) -> Option<HandoverConfig> {

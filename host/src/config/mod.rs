@@ -5,6 +5,7 @@ mod cloud;
 mod credential;
 mod error;
 mod file;
+mod logo;
 mod provider;
 mod secret;
 
@@ -15,6 +16,7 @@ use url::Url;
 
 pub use error::{ConfigError, Problem};
 pub(crate) use file::locate_in as locate;
+pub use logo::Logo;
 pub use provider::{ApprovedLink, Provider, ProviderId, ProviderKind};
 pub use secret::Secret;
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub handover: HandoverConfig,
     /// At least one.
     pub providers: Vec<Provider>,
+    /// What the sign-in page offers.
+    pub pages: PagesConfig,
     /// Whether plain HTTP and loopback addresses are allowed for providers.
     pub loopback_http: bool,
     /// How to log.
@@ -94,6 +98,15 @@ pub enum HandoverConfig {
         /// Accounts that are there before anybody signs in.
         accounts: Vec<LocalAccountSeed>,
     },
+}
+
+/// `[pages]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagesConfig {
+    /// Whether people may still begin with an enrollment token that they have; single sign-on only, if not.
+    pub token_enrollment: bool,
+    /// The page of the Defguard proxy that takes such a token, if there is one beside ours.
+    pub token_page: Option<String>,
 }
 
 /// `[log]`.

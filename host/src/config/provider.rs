@@ -9,6 +9,7 @@ use url::Url;
 use super::cloud::cloud;
 use super::credential;
 use super::file::{Reader, join};
+use super::logo::Logo;
 use crate::capability::AllowedOrigins;
 use crate::credential::Credential;
 use crate::identity::Identity;
@@ -66,6 +67,8 @@ pub struct Provider {
     pub kind: ProviderKind,
     /// What the button says.
     pub display_name: String,
+    /// What the button shows, if it isn't the kind's own.
+    pub logo: Option<Logo>,
     /// RFC 6749 section 2.2.
     pub client_id: String,
     /// How the client proves who it is.
@@ -100,7 +103,7 @@ impl Provider {
 }
 
 /// Keys that the component never sees, beside those of the credential.
-const HOST_ONLY: [&str; 4] = ["allowed_origins", "directory", "development_loopback", "approved_link"];
+const HOST_ONLY: [&str; 5] = ["allowed_origins", "directory", "development_loopback", "approved_link", "logo_file"];
 
 pub(super) fn read_all(reader: &mut Reader, table: &Table, loopback_http: bool) -> Vec<Provider> {
     let tables = match table.get("provider") {
@@ -164,11 +167,13 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
         ProviderKind::Oidc => "Sign in with OpenID".into(),
     });
     let approved_links = approved_links(reader, table, &prefix);
+    let logo = logo(reader, table, &prefix);
     let component_json = component_json(reader, table, &prefix, &display_name, loopback_http)?;
     Some(Provider {
         id,
         kind,
         display_name,
+        logo,
         client_id,
         credential: credential?,
         allowed,
@@ -178,6 +183,12 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
         // Whether the word is one of the component's is for the component to say.
         answers_with_form: table.get("response_mode").and_then(Value::as_str).map(str::trim) == Some("form_post"),
     })
+}
+
+fn logo(reader: &mut Reader, table: &Table, prefix: &str) -> Option<Logo> {
+    let file = reader.text(table, prefix, "logo_file")?;
+    let path = join(prefix, "logo_file");
+    Logo::read(&reader.resolve(&file)).map_err(|message| reader.problem(path, message, "an SVG or PNG file")).ok()
 }
 
 fn approved_links(reader: &mut Reader, table: &Table, prefix: &str) -> Option<Vec<ApprovedLink>> {

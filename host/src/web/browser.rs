@@ -1,5 +1,5 @@
-//! The site for browsers without Defguard's web page: a sign-in page, the redirect to the provider, and the callback. No
-//! script is needed.
+//! The site for browsers without Defguard's web page: a sign-in page, the redirect to the provider, the callback, and the
+//! page that a browser shows while the callback is worked on. No script is needed.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use url::form_urlencoded;
 
 use super::answer::Answer;
 use super::api::{self, CallbackAddress, Enrolling};
-use super::pages;
+use super::language::Language;
+use super::{cookies, pages};
 use crate::capability::TraceId;
 use crate::gateway::{Flow, Gateway};
 
@@ -32,8 +33,10 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for InPath {
 }
 
 /// `GET /openid/sign-in`.
-pub(super) async fn sign_in(State(gateway): State<Arc<Gateway>>) -> Response {
-    Html(pages::sign_in(&gateway.config().providers).into_string()).into_response()
+pub(super) async fn sign_in(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    let pages = &gateway.config().pages;
+    let token_page = pages.token_page.as_deref().filter(|_| pages.token_enrollment);
+    Html(pages::sign_in(Language::of(&headers), &gateway.config().providers, token_page).into_string()).into_response()
 }
 
 /// `GET /openid/start?provider=ID`: begins, and sends the browser to the provider.
@@ -64,16 +67,23 @@ pub(super) async fn start(
                 (StatusCode::SEE_OTHER, trace.header(), cookies).into_response()
             }
             Err(_) => refuse(
-                &Answer::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The sign-in failed inside.", true),
+                Language::of(&headers),
+                &Answer::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "The sign-in failed inside. Please tell your administrator.",
+                    true,
+                ),
                 HeaderMap::new(),
                 &trace,
             ),
         },
-        Err(error) => refuse(&Answer::from(&error), HeaderMap::new(), &trace),
+        Err(error) => refuse(Language::of(&headers), &Answer::from(&error), HeaderMap::new(), &trace),
     }
 }
 
-/// `GET /openid/callback[/{provider}]`: `response_mode=query`.
+/// `GET /openid/callback[/{provider}]`: `response_mode=query`. What must be worked on, with calls to the provider and to
+/// whoever owns the users, is answered with a page that says so; the browser goes on to [`finish_query`] by itself.
 pub(super) async fn callback_query(
     method: Method,
     State(gateway): State<Arc<Gateway>>,
@@ -86,7 +96,38 @@ pub(super) async fn callback_query(
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let query = query.unwrap_or_default();
-    finish(&gateway, provider, &headers, query.as_bytes()).await
+    match progress(provider.as_deref(), &headers, query.as_bytes()) {
+        Some(page) => page,
+        None => finish(&gateway, provider, &headers, query.as_bytes()).await,
+    }
+}
+
+/// `GET /openid/finish[/{provider}]`: where the progress page leads, with the callback's own parameters.
+pub(super) async fn finish_query(
+    method: Method,
+    State(gateway): State<Arc<Gateway>>,
+    InPath(provider): InPath,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if method == Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    finish(&gateway, provider, &headers, query.unwrap_or_default().as_bytes()).await
+}
+
+/// The progress page, for a callback with a code that comes back to its own browser; `None`: there is nothing to wait for.
+fn progress(provider: Option<&str>, headers: &HeaderMap, query: &[u8]) -> Option<Response> {
+    let parameters = parameters(query);
+    let value = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    value("code")?;
+    cookies::find(headers, value("state")?)?;
+    // Parsed and written anew: nothing but parameters gets into the header.
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(form_urlencoded::parse(query)).finish();
+    let path = provider.map_or_else(|| "/openid/finish".to_owned(), |id| format!("/openid/finish/{id}"));
+    let refresh = HeaderValue::try_from(format!("0; url={path}?{query}")).ok()?;
+    let page = pages::progress(Language::of(headers)).into_string();
+    Some(([(header::REFRESH, refresh)], Html(page)).into_response())
 }
 
 /// `POST /openid/callback[/{provider}]`: `response_mode=form_post`, a form that the provider's page sends. Its cookie is
@@ -130,9 +171,10 @@ async fn finish(gateway: &Gateway, provider: Option<String>, headers: &HeaderMap
     let (result, cookies) = api::complete(gateway, headers, address, parameters(form), &enrolling).await;
     match result {
         Ok(completed) => {
-            (trace.header(), cookies, Html(pages::signed_in(&completed, &trace).into_string())).into_response()
+            let page = pages::signed_in(Language::of(headers), &completed, &trace);
+            (trace.header(), cookies, Html(page.into_string())).into_response()
         }
-        Err(answer) => refuse(&answer, cookies, &trace),
+        Err(answer) => refuse(Language::of(headers), &answer, cookies, &trace),
     }
 }
 
@@ -142,10 +184,11 @@ pub(super) fn parameters(form: &[u8]) -> Vec<(String, String)> {
 }
 
 /// Any other path below `/openid`.
-pub(super) async fn not_found() -> Response {
-    refuse(&Answer::not_found(), HeaderMap::new(), &TraceId::new())
+pub(super) async fn not_found(headers: HeaderMap) -> Response {
+    refuse(Language::of(&headers), &Answer::not_found(), HeaderMap::new(), &TraceId::new())
 }
 
-pub(super) fn refuse(answer: &Answer, cookies: HeaderMap, trace: &TraceId) -> Response {
-    (answer.status, trace.header(), cookies, Html(pages::refused(answer, trace).into_string())).into_response()
+pub(super) fn refuse(language: Language, answer: &Answer, cookies: HeaderMap, trace: &TraceId) -> Response {
+    let page = pages::refused(language, answer, trace).into_string();
+    (answer.status, trace.header(), cookies, Html(page)).into_response()
 }

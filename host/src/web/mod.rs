@@ -3,8 +3,10 @@
 
 mod answer;
 mod api;
+mod assets;
 mod browser;
 mod cookies;
+mod language;
 mod pages;
 mod test_login;
 
@@ -41,7 +43,11 @@ pub fn router<S: Clone + Send + Sync + 'static>(gateway: Arc<Gateway>) -> Router
         .route("/start", get(browser::start))
         .route("/callback", get(browser::callback_query).post(browser::callback_form))
         .route("/callback/{provider}", get(browser::callback_query).post(browser::callback_form))
-        .route("/assets/style.css", get(pages::style));
+        .route("/finish", get(browser::finish_query))
+        .route("/finish/{provider}", get(browser::finish_query))
+        .route("/assets/style.css", get(assets::style))
+        .route("/assets/page.js", get(assets::script))
+        .route("/assets/logo/{provider}", get(assets::logo));
     Router::new()
         .nest("/api/v1/openid", api.fallback(api::not_found))
         .nest("/openid", site.fallback(browser::not_found))
@@ -66,10 +72,10 @@ async fn health(axum::extract::State(gateway): axum::extract::State<Arc<Gateway>
     }))
 }
 
-/// Headers of every answer. Pages have no script, load our own style sheet only, and can't be framed.
+/// Headers of every answer. Pages load our own script, style sheet and pictures only, and can't be framed.
 async fn protect(mut response: Response) -> Response {
-    const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
-                       frame-ancestors 'none'";
+    const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
+                       form-action 'none'; frame-ancestors 'none'";
     let headers = response.headers_mut();
     let fixed: [(HeaderName, &str); 5] = [
         (CONTENT_SECURITY_POLICY, CSP),

@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 use super::answer::Answer;
 use super::api::{self, CallbackAddress, Finish};
 use super::browser::{self, InPath};
-use super::{BODY_BYTES, pages, protect};
+use super::language::Language;
+use super::{BODY_BYTES, assets, pages, protect};
 use crate::capability::TraceId;
 use crate::config::{Provider, ProviderId};
 use crate::gateway::{Flow, Gateway, LoginError, Tested};
@@ -36,7 +37,7 @@ pub fn test_router(gateway: Arc<Gateway>, provider: ProviderId, outcome: oneshot
         .route("/openid/callback", get(callback_query).post(callback_form))
         .route("/openid/callback/{provider}", get(callback_query).post(callback_form))
         .route("/openid/sign-in", get(async || axum::response::Redirect::to("/")))
-        .route("/openid/assets/style.css", get(pages::style))
+        .route("/openid/assets/style.css", get(assets::style))
         .fallback(browser::not_found)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(axum::middleware::map_response(protect))
@@ -48,10 +49,10 @@ async fn start(State(test): State<Arc<Test>>, headers: HeaderMap) -> Response {
     match api::begin(&test.gateway, &headers, Some(test.provider.as_str()), Flow::Test, &trace).await {
         Ok((url, _, cookies)) => match HeaderValue::try_from(url) {
             Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)], cookies).into_response(),
-            Err(_) => browser::refuse(&Answer::not_found(), HeaderMap::new(), &trace),
+            Err(_) => browser::refuse(Language::of(&headers), &Answer::not_found(), HeaderMap::new(), &trace),
         },
         Err(error) => {
-            let answer = browser::refuse(&Answer::from(&error), HeaderMap::new(), &trace);
+            let answer = browser::refuse(Language::of(&headers), &Answer::from(&error), HeaderMap::new(), &trace);
             test.send(trace, Err(error));
             answer
         }
@@ -113,8 +114,10 @@ async fn finish(test: &Test, provider: Option<String>, headers: &HeaderMap, form
     let address = CallbackAddress::Path(provider);
     let (result, cookies) = api::complete(&test.gateway, headers, address, parameters, &testing).await;
     match result {
-        Ok(let_in) => (cookies, Html(pages::tested(let_in, &trace).into_string())).into_response(),
-        Err(answer) => browser::refuse(&answer, cookies, &trace),
+        Ok(let_in) => {
+            (cookies, Html(pages::tested(Language::of(headers), let_in, &trace).into_string())).into_response()
+        }
+        Err(answer) => browser::refuse(Language::of(headers), &answer, cookies, &trace),
     }
 }
 

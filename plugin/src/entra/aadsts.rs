@@ -68,9 +68,36 @@ pub fn hint(number: u32) -> Option<&'static str> {
     })
 }
 
+/// What the person is told of a number instead of the general sentence; `None`: that one says enough.
+pub fn sentence(number: u32) -> Option<&'static str> {
+    Some(match number {
+        53000 | 53001 | 53003 | 53004 | 53011 | 50097 | 50131 | 530_032 | 530_035 | 500_212 | 500_213 => {
+            "Your organisation's access rules don't allow this sign-in, perhaps because of the device or the place. Please ask your administrator."
+        }
+        50072 | 50074 | 50076 | 50078 | 50079 => {
+            "Your organisation demands a second factor. Please start again and complete every step."
+        }
+        65001 | 65004 | 90094 | 90095 => "This application needs to be approved first. Please ask your administrator.",
+        50105 => "Your account isn't assigned to this application. Please ask your administrator.",
+        50053 | 50057 => "Your account is disabled or locked. Please ask your administrator.",
+        50055 | 50144 => "Your password has expired. Please change it, then start again.",
+        16000 | 50020 | 50034 | 51004 => {
+            "Your account doesn't belong to this organisation. Please use your work account."
+        }
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_told_something_has_a_hint_for_the_administrator() {
+        for number in 0..1_000_000 {
+            assert!(sentence(number).is_none() || hint(number).is_some(), "AADSTS{number}");
+        }
+    }
 
     #[test]
     fn numbers_are_found_wherever_they_stand() {

@@ -98,7 +98,7 @@ pub fn check_issuer(found: Option<&str>, issuers: &[String], must: bool) -> Resu
 
 impl ProviderError {
     /// Which refusal it is. Only `error` decides, and Entra's subcode for a cancelled sign-in; the number in the text
-    /// chooses the administrator's hint.
+    /// chooses words.
     pub fn refusal(&self) -> Refusal {
         let rule = match self.error.as_str() {
             "access_denied" if self.subcode.as_deref() == Some("cancel") => &refusal::LOGIN_CANCELLED,
@@ -124,9 +124,8 @@ impl ProviderError {
             said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), cut(value?, MAX_SAID_BYTES)))).collect();
         let detail = format!("the provider answered {:?}", cut(&self.error, 64));
         let refusal = Refusal::new(rule, "provider", detail).with_provider_said(said);
-        match self.description.as_deref().and_then(aadsts::number).and_then(aadsts::hint) {
-            Some(hint) => refusal.with_hint(hint),
-            None => refusal,
-        }
+        // Whoever cancelled knows it.
+        let number = self.description.as_deref().and_then(aadsts::number).filter(|_| rule != &refusal::LOGIN_CANCELLED);
+        refusal.explained_by(number)
     }
 }

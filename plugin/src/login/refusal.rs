@@ -2,6 +2,7 @@
 //! for the administrator. `docs/refusals.md` lists the same; a test compares them.
 
 use super::trace::{Check, Trace};
+use crate::entra::aadsts;
 
 /// What a host can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub struct Refusal {
     pub hint: Option<Box<str>>,
     /// What the provider said.
     pub provider_said: Box<[(String, String)]>,
-    /// Goes before the rule's sentence: the administrator's own words.
+    /// Goes before the rule's sentence: the administrator's own words, or those for a number of Entra's.
     pub message: Option<Box<str>>,
 }
 
@@ -85,6 +86,19 @@ impl Refusal {
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into().into());
         self
+    }
+
+    /// With what is known of a number in Entra's error text: the hint, and, where the provider denies, the sentence.
+    #[must_use]
+    pub fn explained_by(mut self, number: Option<u32>) -> Self {
+        let denied = self.rule.kind == RefusalKind::DeniedByProvider;
+        if let Some(sentence) = number.filter(|_| denied).and_then(aadsts::sentence) {
+            self = self.with_message(sentence);
+        }
+        match number.and_then(aadsts::hint) {
+            Some(hint) => self.with_hint(hint),
+            None => self,
+        }
     }
 
     /// The sentence for the person.

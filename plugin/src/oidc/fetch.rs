@@ -175,14 +175,10 @@ pub(super) fn unexpected(check: &'static str, url: &str, response: &Response) ->
     hinted(Refusal::new(rule, check, format!("{place} answered {what}")), said_by_provider(&response.body))
 }
 
-/// With the provider's words, and the hint for Entra's number in them (a wrong tenant is one of discovery already).
+/// With the provider's words, and ours for Entra's number in them (a wrong tenant is one of discovery already).
 pub(super) fn hinted(refusal: Refusal, said: Vec<(String, String)>) -> Refusal {
     let number = said.iter().find(|(name, _)| name == "error_description").and_then(|(_, text)| aadsts::number(text));
-    let refusal = refusal.with_provider_said(said);
-    match number.and_then(aadsts::hint) {
-        Some(hint) => refusal.with_hint(hint),
-        None => refusal,
-    }
+    refusal.with_provider_said(said).explained_by(number)
 }
 
 /// `error` and its description from an error body, cleaned; nothing if there is none.

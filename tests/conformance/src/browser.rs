@@ -37,6 +37,12 @@ impl Answer {
         }
     }
 
+    /// Where the page leads by itself, at once.
+    pub fn refresh(&self) -> Option<String> {
+        let (_, value) = self.headers.iter().find(|(name, _)| name == "refresh")?;
+        value.strip_prefix("0; url=").map(str::to_owned)
+    }
+
     /// The first form of a page, as `response_mode=form_post` has one.
     pub fn form(&self) -> Option<Form> {
         let (_, rest) = self.body.split_once("<form")?;
@@ -113,10 +119,26 @@ impl Browser {
         Self { client, host: host.to_owned(), jar: Mutex::default(), from_any_site: Mutex::default() }
     }
 
-    /// `GET`.
+    /// `GET`; a page that leads on by itself (`Refresh`) is followed.
     pub async fn get(&self, url: &str) -> Answer {
+        self.get_in(url, "").await
+    }
+
+    /// As [`Browser::get`], with a list of languages.
+    pub async fn get_in(&self, url: &str, languages: &str) -> Answer {
+        let answer = self.look_at(url, languages).await;
+        match answer.refresh() {
+            Some(next) => self.look_at(&next, languages).await,
+            None => answer,
+        }
+    }
+
+    /// `GET` of one page, wherever it leads.
+    pub async fn look_at(&self, url: &str, languages: &str) -> Answer {
         let url = self.absolute(url);
-        self.send(self.client.get(url.clone()), &url).await
+        let request = self.client.get(url.clone());
+        let request = if languages.is_empty() { request } else { request.header("accept-language", languages) };
+        self.send(request, &url).await
     }
 
     /// `POST` with JSON.

@@ -9,6 +9,7 @@ mod entra_forms;
 mod independent;
 mod linking;
 mod oidc_provider_itself;
+mod pages;
 mod policy;
 mod refused;
 mod several;
