@@ -6,6 +6,7 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 wasm=wasm32-unknown-unknown
 openid_provider="$root/tests/conformance/oidc-provider" # an independent OpenID provider in Node, for the tests
 node_minimum=20.12
+browser_tests="$root/tests/browser"
 
 # .cargo/config.toml has the component's flags, and any of these would replace them.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS CARGO_BUILD_TARGET
@@ -30,7 +31,7 @@ usage: ./build.sh COMMAND
   fmt                 formats the Rust sources
   help                this text
 
-Needs rustup (the toolchain is pinned in rust-toolchain.toml) and a C compiler; the tests also need Node 20.12 and npm.
+Needs rustup (the toolchain is pinned in rust-toolchain.toml) and a C compiler; the tests also need Node 20.12, npm and Chromium.
 CARGO_TARGET_DIR moves cargo's own files; DENY_ADVISORIES=1 makes lint ask the RustSec database too (needs network).
 HELP
 }
@@ -112,22 +113,30 @@ install_packages() {
 
 node_is_recent() { printf 'v%s\n%s\n' "$node_minimum" "$(node --version)" | sort --version-sort --check=silent; }
 
+# What a folder's lock file says, unless that is there.
+install_npm() {
+  local what="$1" folder="$2"
+  # A copy of the lock file marks what is installed: exact, whatever a checkout does to file times.
+  local mark="$folder/node_modules/.installed-lock.json"
+  if cmp -s "$folder/package-lock.json" "$mark"; then return 0; fi
+  say "$what (npm ci)"
+  (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) || die "npm ci failed in $folder"
+  cp "$folder/package-lock.json" "$mark"
+}
+
 install_test_needs() {
   local packages=()
   have cc || packages+=(gcc libc6-dev)
   have cargo || packages+=(rustup)
   have node || packages+=(nodejs)
   have npm || packages+=(npm)
+  # Ubuntu's package of that name only fetches a snap, which chromedriver can't drive from here.
+  have chromedriver || packages+=(chromium chromium-driver)
   install_packages "${packages[@]}"
   node_is_recent || die "node $(node --version) is too old: the tests' OpenID provider needs $node_minimum or newer (nodejs.org)"
 
-  # A copy of the lock file marks what is installed: exact, whatever a checkout does to file times.
-  local mark="$openid_provider/node_modules/.installed-lock.json"
-  if ! cmp -s "$openid_provider/package-lock.json" "$mark"; then
-    say "the tests' OpenID provider (npm ci)"
-    (cd "$openid_provider" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) || die "npm ci failed in $openid_provider"
-    cp "$openid_provider/package-lock.json" "$mark"
-  fi
+  install_npm "the tests' OpenID provider" "$openid_provider"
+  install_npm "the browser tests' accessibility checker" "$browser_tests"
 }
 
 run_tests() {
