@@ -147,5 +147,6 @@ pub(super) async fn not_found() -> Response {
 }
 
 pub(super) fn refuse(answer: &Answer, cookies: HeaderMap, trace: &TraceId) -> Response {
-    (answer.status, trace.header(), cookies, Html(pages::refused(answer, trace).into_string())).into_response()
+    (answer.status, trace.header(), answer.retry_after(), cookies, Html(pages::refused(answer, trace).into_string()))
+        .into_response()
 }
