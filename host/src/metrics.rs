@@ -234,7 +234,7 @@ mod tests {
             r#"defguard_openid_core_calls_total{call="create_user",outcome="slow"} 1"#,
             r#"defguard_openid_core_call_duration_seconds_count{call="create_user"} 2"#,
             r#"defguard_openid_core_call_duration_seconds_bucket{le="0.1",call="create_user"} 1"#,
-            "defguard_openid_core_breaker_open 1",
+            "defguard_openid_core_breaker_open{} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} isn't in:\n{text}");
         }

@@ -94,9 +94,10 @@ fn core(reader: &mut Reader, table: &Table, loopback_http: bool) -> Option<Hando
     let credential = credential(reader, table);
     let enrollment = enrollment(reader, table);
     let create_accounts = reader.flag_or(table, PREFIX, "create_accounts", true);
-    let token_life = match table.contains_key("token_life_s") {
-        true => reader.number(table, PREFIX, "token_life_s", 0, 60..=2_592_000).map(Duration::from_secs),
-        false => None,
+    let token_life = if table.contains_key("token_life_s") {
+        reader.number(table, PREFIX, "token_life_s", 0, 60..=2_592_000).map(Duration::from_secs)
+    } else {
+        None
     };
     let call_timeout = milliseconds(reader, table, "call_timeout_ms", 10_000, 500..=60_000);
     // Four calls of a Core that takes 4 s for each, and room for a fifth that doesn't.
@@ -116,7 +117,7 @@ fn core(reader: &mut Reader, table: &Table, loopback_http: bool) -> Option<Hando
         breaker: BreakerLimits { failures: u32::try_from(failures?).unwrap_or(u32::MAX), pause: pause? },
     };
     let options = CoreOptions { create_accounts, enrollment: enrollment?, token_life, time_budget: time_budget? };
-    Some(HandoverConfig::Core { settings, options })
+    Some(HandoverConfig::Core { settings: Box::new(settings), options })
 }
 
 fn milliseconds(

@@ -101,7 +101,7 @@ pub enum HandoverConfig {
     /// Defguard Core.
     Core {
         /// Where it is, and who this host is there.
-        settings: CoreSettings,
+        settings: Box<CoreSettings>,
         /// What is done there.
         options: CoreOptions,
     },

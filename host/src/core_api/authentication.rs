@@ -156,7 +156,7 @@ mod tests {
             match (read().await, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{name}"),
                 (Err(found), Err(expected)) => {
-                    assert!(found.contains(expected) && found.contains("token"), "{name}: {found}")
+                    assert!(found.contains(expected) && found.contains("token"), "{name}: {found}");
                 }
                 (found, _) => panic!("{name}: {found:?}"),
             }

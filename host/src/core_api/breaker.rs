@@ -215,7 +215,9 @@ mod tests {
         let late: Vec<_> = (0..5).map(|_| breaker.admit(start).ok().unwrap()).collect();
         fail(&breaker, 3, start);
         let later = start + 20 * SECOND;
-        late.into_iter().for_each(|admission| admission.say(Verdict::Bad, later));
+        for admission in late {
+            admission.say(Verdict::Bad, later);
+        }
         assert_eq!(breaker.state(later), BreakerState::Open { retry_after_s: 10 });
     }
 }

@@ -10,6 +10,11 @@ mod error;
 mod model;
 mod transport;
 
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::time::Duration;
 

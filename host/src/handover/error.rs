@@ -142,6 +142,7 @@ impl HandoverError {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_core(failure: &Failure) -> Words {
     let row = |code, status, message, retry_helps, hint| Words { code, status, message, hint, retry_helps };
     match failure {

@@ -2,10 +2,34 @@
 
 use crate::core_api::{Call, User};
 use crate::handover::HandoverError;
-use crate::linking::{Account, Known, LinkDecision, Linking, Owner, decide};
+use crate::linking::{Account, EmailLinking, Known, LinkDecision, Linking, Owner, decide};
 
 use super::ownership::Link;
-use super::sign_in::{Settled, SignIn};
+use super::sign_in::{Settled, SignIn, resumed};
+
+/// What is decided of a user that is there, or isn't.
+pub(super) struct Decided {
+    pub(super) linking: Linking,
+    pub(super) user: Option<User>,
+    /// The user would be the person's, and is disabled. Whose address is merely the same isn't told that.
+    is_disabled: bool,
+}
+
+impl Decided {
+    /// The user, if the decision is that it is the person's.
+    pub(super) fn let_through(self) -> Result<(User, Linking), HandoverError> {
+        match (self.linking.decision, self.user) {
+            (LinkDecision::New | LinkDecision::Linked, Some(user)) => Ok((user, self.linking)),
+            (LinkDecision::NeedsApproval, _) => Err(HandoverError::NeedsApproval(self.linking)),
+            _ if self.is_disabled => Err(HandoverError::Disabled(self.linking)),
+            _ => Err(HandoverError::Refused(self.linking)),
+        }
+    }
+}
+
+fn is_disabled(user: Option<&User>) -> bool {
+    user.is_some_and(|user| !user.is_active)
+}
 
 /// Nothing is known.
 fn nothing() -> Known {
@@ -19,20 +43,20 @@ fn account(user: &User, owner: Owner) -> Account {
 impl SignIn<'_> {
     /// The user that the identity is linked to: the person's, or an end.
     pub(super) async fn linked(&mut self, link: Link) -> Result<(User, Linking), HandoverError> {
-        let (linking, user) = self.linked_decision(&link).await?;
-        let user = let_through(&linking, user)?;
+        let (user, linking) = self.linked_decision(&link).await?.let_through()?;
         if user.username != link.username {
             self.core.ownership.renamed(&self.key, &link, &user.username).await?;
         }
         Ok((user, linking))
     }
 
-    pub(super) async fn linked_decision(&mut self, link: &Link) -> Result<(Linking, Option<User>), HandoverError> {
+    pub(super) async fn linked_decision(&mut self, link: &Link) -> Result<Decided, HandoverError> {
         let user = self.linked_user(link).await?;
         let linked_account = user.as_ref().map(|user| account(user, Owner::Free));
         let name = user.as_ref().map_or(&link.username, |user| &user.username);
         let known = Known { link: Some(name.clone()), linked_account, ..nothing() };
-        Ok((decide(&known, self.email_linking), user))
+        let linking = decide(&known, self.email_linking);
+        Ok(Decided { linking, is_disabled: is_disabled(user.as_ref()), user })
     }
 
     /// By name, and by number: a user may have been renamed, and the name may be somebody else's now.
@@ -55,48 +79,56 @@ impl SignIn<'_> {
 
     /// The user that an administrator approved.
     pub(super) async fn approved(&mut self, username: &str) -> Result<Settled, HandoverError> {
-        let (linking, user) = self.approved_decision(username).await?;
-        let user = let_through(&linking, user)?;
+        let (user, linking) = self.approved_decision(username).await?.let_through()?;
         self.claimed(user, linking).await
     }
 
-    pub(super) async fn approved_decision(&mut self, username: &str) -> Result<(Linking, Option<User>), HandoverError> {
+    pub(super) async fn approved_decision(&mut self, username: &str) -> Result<Decided, HandoverError> {
         let user = self.get(username).await?;
-        let known = match &user {
-            Some(user) => Some(account(user, self.core.ownership.owner(user.id, &self.holder).await?)),
-            None => None,
+        let owner = self.owner(user.as_ref()).await?;
+        let known = Known {
+            approved: Some((username.to_owned(), user.as_ref().map(|user| account(user, owner)))),
+            ..nothing()
         };
-        let known = Known { approved: Some((username.to_owned(), known)), ..nothing() };
-        Ok((decide(&known, self.email_linking), user))
+        let linking = decide(&known, self.email_linking);
+        let is_disabled = owner != Owner::SameProvider && is_disabled(user.as_ref());
+        Ok(Decided { linking, user, is_disabled })
+    }
+
+    async fn owner(&self, user: Option<&User>) -> Result<Owner, HandoverError> {
+        match user {
+            Some(user) => Ok(self.core.ownership.owner(user.id, &self.holder).await?),
+            None => Ok(Owner::Free),
+        }
     }
 
     /// Without making one: the user of the identity's address, if that may be the person's.
     pub(super) async fn existing(&mut self) -> Result<Settled, HandoverError> {
-        let (linking, user) = self.address_decision(&self.identity.email).await?;
-        if linking.decision == LinkDecision::New {
+        let decided = self.address_decision(&self.identity.email).await?;
+        if decided.linking.decision == LinkDecision::New {
             return Err(HandoverError::CreationOff);
         }
-        let user = let_through(&linking, user)?;
+        let (user, linking) = decided.let_through()?;
         self.claimed(user, linking).await
     }
 
     /// What becomes of the user of an address. Looks through the list, in 2.x page by page.
-    pub(super) async fn address_decision(&mut self, email: &str) -> Result<(Linking, Option<User>), HandoverError> {
+    pub(super) async fn address_decision(&mut self, email: &str) -> Result<Decided, HandoverError> {
         let result = self.core.client.find(|user| user.has_address(email), self.budget).await;
         let user = self.noted(Call::ListUsers, result, |found| match found {
             Some(user) => format!("user {:?} has the address", user.username),
             None => "nobody has the address".into(),
         })?;
+        let owner = self.owner(user.as_ref()).await?;
         let linking = match &user {
             // Given to this identity, and then the host stopped before it noted the link.
-            Some(user) if self.core.ownership.is_given(user.id, &self.holder).await? => super::sign_in::resumed(user),
-            Some(user) => {
-                let owner = self.core.ownership.owner(user.id, &self.holder).await?;
-                decide(&Known { same_address: Some(account(user, owner)), ..nothing() }, self.email_linking)
-            }
+            Some(user) if self.core.ownership.is_given(user.id, &self.holder).await? => resumed(user),
+            Some(user) => decide(&Known { same_address: Some(account(user, owner)), ..nothing() }, self.email_linking),
             None => decide(&nothing(), self.email_linking),
         };
-        Ok((linking, user))
+        let is_proven = owner == Owner::Free && matches!(self.email_linking, EmailLinking::Allowed(_));
+        let is_disabled = is_proven && is_disabled(user.as_ref());
+        Ok(Decided { linking, user, is_disabled })
     }
 
     /// Takes a user for the identity; `None`: another identity was faster, or another host with this one.
@@ -112,15 +144,5 @@ impl SignIn<'_> {
             Some(user) => format!("user {username:?} has the number {}", user.id),
             None => format!("there is no user {username:?}"),
         })?)
-    }
-}
-
-/// The user, if the decision is that it is the person's.
-pub(super) fn let_through(linking: &Linking, user: Option<User>) -> Result<User, HandoverError> {
-    match (linking.decision, user) {
-        (LinkDecision::New | LinkDecision::Linked, Some(user)) => Ok(user),
-        (LinkDecision::NeedsApproval, _) => Err(HandoverError::NeedsApproval(linking.clone())),
-        (_, Some(user)) if !user.is_active => Err(HandoverError::Disabled(linking.clone())),
-        _ => Err(HandoverError::Refused(linking.clone())),
     }
 }

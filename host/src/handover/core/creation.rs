@@ -6,7 +6,6 @@ use crate::handover::HandoverError;
 use crate::linking::{LinkDecision, Linking, Owner, username_candidate};
 use crate::sandbox::bindings::exports::defguard::openid::login::Verdict;
 
-use super::accounts::let_through;
 use super::ownership::{Intent, Reserved};
 use super::sign_in::{Settled, SignIn, resumed};
 
@@ -178,23 +177,23 @@ impl SignIn<'_> {
 
     /// Core refuses the data; all but the address was checked before it was asked.
     async fn address_taken(&mut self, intent: &Intent, error: CoreError) -> Result<Settled, HandoverError> {
-        let (linking, user) = self.address_decision(&intent.email).await?;
+        let decided = self.address_decision(&intent.email).await?;
         if self.core.ownership.link(&self.key).await?.is_some() {
             // Another host was faster with the same person.
             return Ok(None);
         }
-        if let Some(user) = &user
+        if let Some(user) = &decided.user
             && self.is_made_for(user, intent).await?
         {
             return self.take_over(user.clone(), intent).await;
         }
         self.core.ownership.settle(self.identity, intent).await?;
-        if user.is_none() {
+        if decided.user.is_none() {
             // Core compares by a pattern (facts D2), this host to the letter.
             let is_pattern = intent.email.contains(['_', '%', '\\']);
             return Err(if is_pattern { HandoverError::AddressLookalike(intent.email.clone()) } else { error.into() });
         }
-        let user = let_through(&linking, user)?;
+        let (user, linking) = decided.let_through()?;
         self.claimed(user, linking).await
     }
 

@@ -9,6 +9,9 @@ mod examination;
 mod ownership;
 mod sign_in;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -69,17 +69,17 @@ impl<'a> SignIn<'a> {
     /// What [`SignIn::hand_over`] would decide now. Core and the storage are read and not changed.
     pub(super) async fn preview(mut self) -> Result<Linking, HandoverError> {
         if let Some(link) = self.core.ownership.link(&self.key).await? {
-            return Ok(self.linked_decision(&link).await?.0);
+            return Ok(self.linked_decision(&link).await?.linking);
         }
         if let Some(username) = self.approved_account {
-            return Ok(self.approved_decision(username).await?.0);
+            return Ok(self.approved_decision(username).await?.linking);
         }
         if let Some(intent) = self.core.ownership.intent(&self.key).await?
             && let Some(user) = self.made_for(&intent).await?
         {
             return Ok(resumed(&user));
         }
-        let (mut linking, _) = self.address_decision(&self.identity.email).await?;
+        let mut linking = self.address_decision(&self.identity.email).await?.linking;
         if linking.decision == LinkDecision::New {
             if !self.core.options.create_accounts {
                 linking.decision = LinkDecision::Refused;
