@@ -39,6 +39,9 @@ pub struct Record<'a> {
     /// The refusal's or failure's stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'a str>,
+    /// What an administrator may do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'a str>,
     /// Who, as far as that was proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<Who<'a>>,
@@ -181,6 +184,7 @@ mod tests {
                 flow: "enrollment",
                 outcome: "refused",
                 code: Some(code),
+                hint: None,
                 who: Some(Who::from(&identity)),
                 linking: None,
                 checks: Vec::new(),

@@ -12,9 +12,9 @@ use crate::capability::{
 };
 use crate::config::{Config, ConfigError, HandoverConfig, Problem, Provider, ProviderId};
 use crate::credential;
-use crate::handover::{Enrollment, Handover, HandoverError, HandoverRequest, LocalHandover};
+use crate::handover::{CoreHandover, Enrollment, Handover, HandoverError, HandoverRequest, LocalHandover};
 use crate::identity::Identity;
-use crate::linking::{EmailLinking, Linking};
+use crate::linking::{EmailLinking, LinkDecision, Linking};
 use crate::metrics::Metrics;
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
 use crate::sandbox::bindings::exports::defguard::openid::login;
@@ -81,9 +81,16 @@ impl LoginError {
             Self::Refused(refusal) => &refusal.code,
             Self::ForeignRedirect(_) => "authorization_url_refused",
             Self::Plugin(error) => error.code(),
-            Self::Handover(HandoverError::Unavailable(_)) => "handover_unavailable",
-            Self::Handover(HandoverError::NeedsApproval(_)) => "link_needs_approval",
-            Self::Handover(HandoverError::Refused(_)) => "link_refused",
+            Self::Handover(error) => error.words().code,
+        }
+    }
+
+    /// What an administrator may do about it; may be empty.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Refused(refusal) => &refusal.admin_hint,
+            Self::Handover(error) => error.words().hint,
+            Self::UnknownProvider(_) | Self::ForeignRedirect(_) | Self::Plugin(_) => "",
         }
     }
 }
@@ -119,7 +126,6 @@ struct LetIn {
     identity: Identity,
     email_linking: EmailLinking,
     raw_claims: Option<String>,
-    checks: Vec<Check>,
 }
 
 /// The two steps of a login.
@@ -144,6 +150,27 @@ struct Told {
     identity: Option<Identity>,
     linking: Option<Linking>,
     checks: Vec<Check>,
+}
+
+impl Told {
+    /// Notes which account it is, as a check like the others.
+    fn decided(&mut self, outcome: Result<&Linking, &HandoverError>) {
+        let linking = outcome.map_or_else(HandoverError::linking, Some);
+        let verdict = match (outcome, linking.map(|linking| linking.decision)) {
+            (Ok(_), Some(LinkDecision::New | LinkDecision::Linked)) => Verdict::Pass,
+            _ => Verdict::Fail,
+        };
+        let detail = match (linking, outcome) {
+            (Some(Linking { decision, account, reason }), _) => {
+                let account = account.as_ref().map_or_else(String::new, |account| format!(" {account:?}"));
+                format!("{}{account}: {reason}", decision.as_str())
+            }
+            (None, Err(error)) => error.to_string(),
+            (None, Ok(_)) => String::new(),
+        };
+        self.checks.push(Check { name: "handover.account".into(), verdict, detail });
+        self.linking = linking.cloned();
+    }
 }
 
 /// The service.
@@ -200,10 +227,15 @@ impl Gateway {
             .iter()
             .map(|provider| (provider.id.clone(), Arc::new(context(provider, &storage, &outgoing, &cache, &clock))))
             .collect();
+        let metrics = Metrics::new(&config.providers);
         let handover: Box<dyn Handover> = match &config.handover {
             HandoverConfig::Local { accounts } => {
                 let url = format!("{}/", config.public_url.origin());
                 Box::new(LocalHandover::start(Arc::clone(&storage), Arc::clone(&clock), url, accounts).await?)
+            }
+            HandoverConfig::Core { settings, options } => {
+                let (storage, clock) = (Arc::clone(&storage), Arc::clone(&clock));
+                Box::new(CoreHandover::new(settings, options.clone(), storage, clock, metrics.core())?)
             }
         };
         let slot = Arc::new(PluginSlot::new(plugin));
@@ -218,7 +250,6 @@ impl Gateway {
             tokio::spawn(sweep(storage, Arc::clone(&clock))),
             tokio::spawn(credential::watch(config.providers.clone(), Arc::clone(&clock))),
         ];
-        let metrics = Metrics::new(&config.providers);
         Ok(Arc::new(Self { config, slot, providers, handover, audit, metrics, clock, tasks }))
     }
 
@@ -323,10 +354,14 @@ impl Gateway {
         };
         let mut told = Told::default();
         let result = match self.let_in(provider, &request, trace, &mut told).await {
-            Ok(LetIn { identity, email_linking, raw_claims, checks }) => {
+            Ok(LetIn { identity, email_linking, raw_claims }) => {
                 let asked = handover_request(provider, &identity, &email_linking);
-                match self.handover.preview(&asked).await {
-                    Ok(linking) => Ok(Tested { raw_claims, identity, linking, email_linking, checks }),
+                let previewed = self.handover.preview(&asked, &mut told.checks).await;
+                told.decided(previewed.as_ref());
+                match previewed {
+                    Ok(linking) => {
+                        Ok(Tested { raw_claims, identity, linking, email_linking, checks: told.checks.clone() })
+                    }
                     Err(error) => Err(LoginError::Handover(error)),
                 }
             }
@@ -351,13 +386,8 @@ impl Gateway {
             LoginError::Plugin(CallError::Trap(format!("its identity breaks the contract: {reason}")))
         })?;
         told.identity = Some(identity.clone());
-        told.checks.clone_from(&completion.checks);
-        Ok(LetIn {
-            identity,
-            email_linking: completion.email_linking.into(),
-            raw_claims: completion.raw_claims,
-            checks: completion.checks,
-        })
+        told.checks = completion.checks;
+        Ok(LetIn { identity, email_linking: completion.email_linking.into(), raw_claims: completion.raw_claims })
     }
 
     async fn hand_over(
@@ -369,17 +399,13 @@ impl Gateway {
     ) -> Result<Completed, LoginError> {
         let LetIn { identity, email_linking, .. } = let_in;
         let asked = handover_request(provider, &identity, &email_linking);
-        match self.handover.hand_over(&asked, trace).await {
+        let result = self.handover.hand_over(&asked, trace, &mut told.checks).await;
+        told.decided(result.as_ref().map(|handed_over| &handed_over.linking));
+        match result {
             Ok(handed_over) => {
-                told.linking = Some(handed_over.linking.clone());
                 Ok(Completed { identity, linking: handed_over.linking, enrollment: handed_over.enrollment })
             }
-            Err(error) => {
-                if let HandoverError::NeedsApproval(linking) | HandoverError::Refused(linking) = &error {
-                    told.linking = Some(linking.clone());
-                }
-                Err(LoginError::Handover(error))
-            }
+            Err(error) => Err(LoginError::Handover(error)),
         }
     }
 
@@ -422,6 +448,7 @@ impl Gateway {
             },
             outcome,
             code,
+            hint: result.as_ref().err().map(LoginError::hint).filter(|hint| !hint.is_empty()),
             who: told.identity.as_ref().map(Who::from),
             linking: told.linking.as_ref(),
             checks: checks.iter().map(CheckRecord::from).collect(),
@@ -438,7 +465,7 @@ impl Gateway {
 
 /// Has the component look at every provider's configuration: the warnings, or all problems as an error.
 pub async fn validate(plugin: &Plugin, config: &Config) -> Result<Vec<Problem>, StartError> {
-    let mut problems = Vec::new();
+    let mut problems = config.warnings.clone();
     for provider in &config.providers {
         let found = plugin.validate(&provider.component_json).await.map_err(StartError::Validation)?;
         problems.extend(found.into_iter().map(|problem| Problem {
@@ -515,9 +542,7 @@ fn outcome<T>(result: &Result<T, LoginError>) -> (&'static str, Option<&str>) {
     match result {
         Ok(_) => ("ok", None),
         Err(error @ (LoginError::Refused(_) | LoginError::UnknownProvider(_))) => ("refused", Some(error.code())),
-        Err(error @ LoginError::Handover(HandoverError::NeedsApproval(_) | HandoverError::Refused(_))) => {
-            ("refused", Some(error.code()))
-        }
+        Err(error @ LoginError::Handover(reason)) if reason.is_refusal() => ("refused", Some(error.code())),
         Err(error) => ("failed", Some(error.code())),
     }
 }
@@ -547,18 +572,17 @@ fn report<T>(step: &'static str, provider: &Provider, trace: &TraceId, result: &
             tracing::warn!(step, provider, %trace, outcome, code, failed, provider_said, hint, "login");
         }
         Err(LoginError::UnknownProvider(id)) => tracing::warn!(step, %trace, outcome, code, id, "login"),
-        Err(LoginError::Handover(error @ (HandoverError::NeedsApproval(_) | HandoverError::Refused(_)))) => {
-            let hint = LINK_HINT;
+        Err(LoginError::Handover(error)) if error.is_refusal() => {
+            let hint = error.words().hint;
             tracing::warn!(step, provider, %trace, outcome, code, %error, hint, "login");
         }
         Err(LoginError::Plugin(error)) => tracing::error!(step, provider, %trace, outcome, code, %error, "login"),
         Err(LoginError::ForeignRedirect(error)) => {
             tracing::error!(step, provider, %trace, outcome, code, %error, "login");
         }
-        Err(LoginError::Handover(error)) => tracing::error!(step, provider, %trace, outcome, code, %error, "login"),
+        Err(LoginError::Handover(error)) => {
+            let hint = error.words().hint;
+            tracing::error!(step, provider, %trace, outcome, code, %error, hint, "login");
+        }
     }
 }
-
-/// What an administrator may do about an account of the same address.
-pub const LINK_HINT: &str = "if the account is this person's, approve it: [[provider.approved_link]] with identity = the \
-                             person's oid (elsewhere sub) and account = the user name; or see linking.existing";

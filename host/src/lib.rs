@@ -11,12 +11,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Dependencies point one way: `cli` → `web` → `gateway` → `sandbox` → `capability` → `storage`.
+//! Dependencies point one way: `cli` → `web` → `gateway` → `sandbox` → `capability` → `storage`; `gateway` →
+//! `handover` → `core_api`.
 
 pub mod audit;
 pub mod capability;
 pub mod cli;
 pub mod config;
+pub mod core_api;
 pub mod credential;
 pub mod gateway;
 pub mod handover;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -16,6 +17,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -46,10 +48,74 @@ struct ExpiryLabels {
     credential: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    call: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DurationLabels {
+    call: &'static str,
+}
+
+/// One row, which is there once it was set.
+type NoLabels = [(&'static str, &'static str); 0];
+
+/// Upper bounds of how long a call of Core took, in seconds: a call ends after 10 s by default, after 60 s at most.
+const CALL_SECONDS: [f64; 9] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// What is measured of Defguard Core. Clones count together.
+#[derive(Clone)]
+pub struct CoreMetrics {
+    calls: Family<CallLabels, Counter>,
+    durations: Family<DurationLabels, Histogram>,
+    breaker_open: Family<NoLabels, Gauge>,
+}
+
+impl Default for CoreMetrics {
+    fn default() -> Self {
+        Self {
+            calls: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(CALL_SECONDS)),
+            breaker_open: Family::default(),
+        }
+    }
+}
+
+impl CoreMetrics {
+    /// Counts a call: how it ended, and how long that took.
+    pub fn call(&self, call: &'static str, outcome: &'static str, took: Duration) {
+        self.calls.get_or_create(&CallLabels { call, outcome }).inc();
+        self.durations.get_or_create(&DurationLabels { call }).observe(took.as_secs_f64());
+    }
+
+    /// Whether Core is asked, or the breaker is open.
+    pub fn breaker(&self, is_closed: bool) {
+        self.breaker_open.get_or_create(&[]).set(i64::from(!is_closed));
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("core_calls", "Calls of Defguard Core", self.calls.clone());
+        registry.register_with_unit(
+            "core_call_duration",
+            "How long calls of Defguard Core took",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register(
+            "core_breaker_open",
+            "1 while Defguard Core isn't asked, because it failed too often in a row",
+            self.breaker_open.clone(),
+        );
+    }
+}
+
 /// Everything that is measured.
 pub struct Metrics {
     registry: Registry,
     logins: Family<LoginLabels, Counter>,
+    core: CoreMetrics,
     codes: Mutex<BTreeSet<String>>,
 }
 
@@ -74,7 +140,14 @@ impl Metrics {
                 expiry.get_or_create(&labels).set(i64::try_from(end.at_unix_s).unwrap_or(i64::MAX));
             }
         }
-        Self { registry, logins, codes: Mutex::default() }
+        let core = CoreMetrics::default();
+        core.register(&mut registry);
+        Self { registry, logins, core, codes: Mutex::default() }
+    }
+
+    /// Where calls of Defguard Core are counted; without any there are no rows.
+    pub fn core(&self) -> CoreMetrics {
+        self.core.clone()
     }
 
     /// Counts one step of a sign-in: `begin` or `complete`, how it ended (`ok`, `refused`, `failed`), and the stable code
@@ -146,6 +219,25 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} isn't in:\n{text}");
         }
         assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn calls_of_core() {
+        let metrics = Metrics::new(&[]);
+        assert!(!metrics.text().unwrap().lines().any(|line| line.starts_with("defguard_openid_core")));
+        let core = metrics.core();
+        core.call("create_user", "ok", Duration::from_millis(70));
+        core.call("create_user", "slow", Duration::from_secs(10));
+        core.breaker(false);
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"defguard_openid_core_calls_total{call="create_user",outcome="slow"} 1"#,
+            r#"defguard_openid_core_call_duration_seconds_count{call="create_user"} 2"#,
+            r#"defguard_openid_core_call_duration_seconds_bucket{le="0.1",call="create_user"} 1"#,
+            "defguard_openid_core_breaker_open{} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} isn't in:\n{text}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
 use super::address::{self, AddressRefusal};
+use super::causes::{chain, tls_error};
 use super::{AllowedOrigins, ProviderContext};
 use crate::sandbox::bindings::defguard::openid::http::{self, Error, Method, Request, Response};
 use crate::sandbox::{CallState, Limits};
@@ -50,6 +51,13 @@ pub struct Outgoing {
 #[error("the HTTP client can't start: {0}")]
 pub struct OutgoingError(String);
 
+impl OutgoingError {
+    /// With the library's reason.
+    pub(crate) fn new(error: &reqwest::Error) -> Self {
+        Self(chain(error))
+    }
+}
+
 impl Outgoing {
     /// A client with the system's certificate authorities.
     pub fn new(loopback_allowed: bool) -> Result<Self, OutgoingError> {
@@ -66,7 +74,7 @@ impl Outgoing {
             .pool_max_idle_per_host(64)
             .dns_resolver(Arc::new(CheckedResolver { loopback_allowed }))
             .build()
-            .map_err(|error| OutgoingError(chain(&error)))?;
+            .map_err(|error| OutgoingError::new(&error))?;
         Ok(Self { client, loopback_allowed })
     }
 
@@ -250,32 +258,6 @@ fn classify(url: &Url, error: &reqwest::Error) -> Error {
     }
     let text = format!("{origin}: {}", chain(error));
     if error.is_connect() { Error::Connect(text) } else { Error::Protocol(text) }
-}
-
-/// The TLS library's error, which io::Error wraps, several times over, where `source` doesn't reach.
-fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    match error.downcast_ref::<rustls::Error>() {
-        Some(tls) => Some(tls),
-        None => tls_error(error.downcast_ref::<std::io::Error>()?.get_ref()?),
-    }
-}
-
-/// An error and its causes, without reqwest's URL.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = match error.source() {
-        // The outermost text of reqwest holds the URL with its query.
-        Some(_) => String::new(),
-        None => error.to_string().split(" for url ").next().unwrap_or_default().to_owned(),
-    };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 impl CallState {

@@ -3,6 +3,7 @@
 
 pub mod address;
 mod cache;
+pub(crate) mod causes;
 pub mod clock;
 mod credentials;
 mod http;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{ConfigFile, Failure};
 use crate::audit;
 use crate::capability::TraceId;
-use crate::config::{Config, Provider};
+use crate::config::{Config, HandoverConfig, Provider};
 use crate::credential::{Credential, Verdict as Expiring, date, expiries, notices, verdict};
 use crate::gateway::{Gateway, Verdict};
 use crate::storage::StorageUrl;
@@ -48,6 +48,15 @@ struct ProviderReport {
     findings: Vec<Finding>,
 }
 
+/// What becomes of an identity, and whether that works.
+#[derive(Debug, Serialize)]
+struct HandoverReport {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    findings: Vec<Finding>,
+}
+
 pub(super) async fn doctor(arguments: &Doctor) -> Result<ExitCode, Failure> {
     let mut config = Config::load(&arguments.config.config)?;
     // The running service may hold its storage; nothing is kept here.
@@ -64,11 +73,14 @@ pub(super) async fn doctor(arguments: &Doctor) -> Result<ExitCode, Failure> {
     if reports.is_empty() {
         return Err(super::no_such_provider(gateway.config(), arguments.provider.as_deref().unwrap_or_default()).into());
     }
-    let failed = reports.iter().flat_map(|report| &report.findings).filter(|finding| finding.verdict == "fail").count();
+    let handover = examine_handover(&gateway).await;
+    let all = reports.iter().flat_map(|report| &report.findings).chain(&handover.findings);
+    let failed = all.filter(|finding| finding.verdict == "fail").count();
     if arguments.json {
-        println!("{}", serde_json::json!({ "failed": failed, "providers": reports }));
+        println!("{}", serde_json::json!({ "failed": failed, "providers": reports, "handover": handover }));
     } else {
         reports.iter().for_each(print);
+        print_handover(&handover);
         println!("{}", if failed == 0 { "All good.".to_owned() } else { format!("{failed} to put right.") });
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -101,6 +113,21 @@ async fn examine(gateway: &Gateway, provider: &Provider) -> ProviderReport {
         may_reach: provider.allowed.iter().map(Into::into).collect(),
         findings,
     }
+}
+
+async fn examine_handover(gateway: &Gateway) -> HandoverReport {
+    let (kind, url) = match &gateway.config().handover {
+        HandoverConfig::Local { .. } => ("local", None),
+        HandoverConfig::Core { settings, .. } => ("core", Some(settings.url.origin().ascii_serialization())),
+    };
+    let found = gateway.handover().examine().await.into_iter();
+    let findings = found.map(|finding| Finding {
+        name: finding.name,
+        verdict: audit::verdict(finding.verdict),
+        detail: finding.detail,
+        hint: finding.hint,
+    });
+    HandoverReport { kind, url, findings: findings.collect() }
 }
 
 /// What expires, and when.
@@ -137,8 +164,20 @@ fn print(report: &ProviderReport) {
     println!("Provider {} ({})", report.provider, report.kind);
     println!("  redirect URI to register: {}", report.redirect_uri);
     println!("  may reach: {}", report.may_reach.join(", "));
-    let width = report.findings.iter().map(|finding| finding.name.len()).max().unwrap_or_default();
-    for Finding { name, verdict, detail, hint } in &report.findings {
+    print_findings(&report.findings);
+}
+
+fn print_handover(report: &HandoverReport) {
+    println!("Hand-over {}", report.kind);
+    if let Some(url) = &report.url {
+        println!("  Defguard Core: {url}");
+    }
+    print_findings(&report.findings);
+}
+
+fn print_findings(findings: &[Finding]) {
+    let width = findings.iter().map(|finding| finding.name.len()).max().unwrap_or_default();
+    for Finding { name, verdict, detail, hint } in findings {
         println!("  {verdict:<4}  {name:<width$}  {detail}");
         if !hint.is_empty() {
             println!("  {:<4}  {:<width$}  → {hint}", "", "");

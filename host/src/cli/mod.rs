@@ -31,7 +31,8 @@ enum Command {
     Serve(ConfigFile),
     /// Check the configuration and the plugin, and run the configuration's samples, without making a request
     Check(ConfigFile),
-    /// Try the provider: discovery, keys, clock, credential, permissions. Exit code 1: something is to be put right
+    /// Try the provider and Defguard Core: discovery, keys, clock, credentials, permissions, version, licence, rights. Exit
+    /// code 1: something is to be put right
     Doctor(doctor::Doctor),
     /// Sign in once in your browser and print claims, mapped identity and every decision; nothing is made of it. Exit code
     /// 3: it would be refused

@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::audit::CheckRecord;
-use crate::gateway::{Check, LINK_HINT, LoginError, Refusal, Tested};
-use crate::handover::HandoverError;
+use crate::gateway::{Check, LoginError, Refusal, Tested};
 use crate::identity::{AccountKind, Groups, Identity};
 use crate::linking::{EmailLinking, Linking};
 use crate::sandbox::Preview;
@@ -105,9 +104,9 @@ impl<'a> Report<'a> {
                 report.checks = checks(&refusal.checks);
                 report.refusal = Some(RefusalReport::from(refusal.as_ref()));
             }
-            LoginError::Handover(HandoverError::NeedsApproval(linking) | HandoverError::Refused(linking)) => {
-                report.linking = Some(linking.clone());
-                report.refusal = Some(plain(LINK_HINT));
+            LoginError::Handover(error) => {
+                report.linking = error.linking().cloned();
+                report.refusal = Some(plain(error.words().hint));
             }
             _ => report.refusal = Some(plain("")),
         }

@@ -7,9 +7,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::provider;
-use super::{Config, ConfigError, HandoverConfig, LogConfig, PagesConfig, Problem, PublicUrl};
-use crate::handover::LocalAccountSeed;
+use super::{Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl, handover, provider};
 use crate::storage::StorageUrl;
 
 const TOP: [&str; 11] = [
@@ -49,7 +47,8 @@ impl Reader {
         }
     }
 
-    fn flag(&mut self, table: &Table, prefix: &str, key: &str) -> bool {
+    /// True or false; false if it isn't there.
+    pub(super) fn flag(&mut self, table: &Table, prefix: &str, key: &str) -> bool {
         match table.get(key) {
             None => false,
             Some(Value::Boolean(flag)) => *flag,
@@ -60,7 +59,8 @@ impl Reader {
         }
     }
 
-    fn table(&mut self, table: &Table, key: &str, known: &[&str]) -> Table {
+    /// A table, with these keys at most; empty if it isn't there.
+    pub(super) fn table(&mut self, table: &Table, key: &str, known: &[&str]) -> Table {
         match table.get(key) {
             None => Table::new(),
             Some(Value::Table(inner)) => {
@@ -154,10 +154,13 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     };
     let config = read(&mut reader, path, &table);
     let mut problems = reader.problems;
+    locate(text, &mut problems);
     match config {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(config) if problems.iter().all(|problem| problem.is_warning) => {
+            Ok(Config { warnings: problems, ..config })
+        }
         _ => {
-            locate(text, &mut problems);
+            problems.retain(|problem| !problem.is_warning);
             Err(ConfigError::Invalid { file: path.into(), problems })
         }
     }
@@ -171,7 +174,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let listen = listen(reader, table);
     let plugin = plugin(reader, table);
     let storage = storage(reader, table);
-    let handover = handover(reader, table);
+    let handover = handover::read(reader, table, loopback_http);
     let log = log(reader, table);
     let metrics_listen = metrics_listen(reader, table);
     let audit = reader.table(table, "audit", &["file"]);
@@ -191,6 +194,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         log: log?,
         metrics_listen: metrics_listen?,
         audit_file,
+        warnings: Vec::new(),
     })
 }
 
@@ -283,39 +287,6 @@ fn pages(reader: &mut Reader, table: &Table) -> PagesConfig {
         reader.problem("pages.token_page", message, "\"/enrollment-start\", where Defguard's proxy asks for a token");
     }
     PagesConfig { token_enrollment, token_page }
-}
-
-fn handover(reader: &mut Reader, table: &Table) -> Option<HandoverConfig> {
-    let handover = reader.table(table, "handover", &["kind", "account"]);
-    match reader.text(&handover, "handover", "kind").as_deref() {
-        Some("local") => Some(HandoverConfig::Local { accounts: local_accounts(reader, &handover)? }),
-        Some("core") => {
-            reader.problem("handover.kind", "\"core\" isn't part of this version yet", "use \"local\" to try sign-in");
-            None
-        }
-        Some(other) => {
-            reader.problem("handover.kind", format!("{other:?} is no kind of hand-over"), "\"local\"");
-            None
-        }
-        None => {
-            if !handover.contains_key("kind") {
-                reader.problem("handover.kind", "missing", "[handover] with kind = \"local\"");
-            }
-            None
-        }
-    }
-}
-
-/// `[[handover.account]]`: accounts that are there already, as Defguard's would be.
-fn local_accounts(reader: &mut Reader, handover: &Table) -> Option<Vec<LocalAccountSeed>> {
-    let rows = reader.rows(handover, "handover", "account", &["username", "email"])?;
-    let mut accounts = Vec::new();
-    for (path, row) in rows {
-        let username = reader.needed(&row, &path, "username", "the account's user name");
-        let email = reader.needed(&row, &path, "email", "the account's address");
-        accounts.push(LocalAccountSeed { username: username?, email: email? });
-    }
-    Some(accounts)
 }
 
 fn log(reader: &mut Reader, table: &Table) -> Option<LogConfig> {

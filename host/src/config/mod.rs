@@ -5,6 +5,7 @@ mod cloud;
 mod credential;
 mod error;
 mod file;
+mod handover;
 mod logo;
 mod provider;
 mod secret;
@@ -20,7 +21,8 @@ pub use logo::Logo;
 pub use provider::{ApprovedLink, Provider, ProviderId, ProviderKind};
 pub use secret::Secret;
 
-use crate::handover::LocalAccountSeed;
+use crate::core_api::CoreSettings;
+use crate::handover::{CoreOptions, LocalAccountSeed};
 use crate::storage::StorageUrl;
 
 /// Everything that an administrator says.
@@ -50,6 +52,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Where audit records go, if anywhere.
     pub audit_file: Option<PathBuf>,
+    /// What is allowed and unwise.
+    pub warnings: Vec<Problem>,
 }
 
 /// `public_url`, checked.
@@ -91,12 +95,19 @@ impl PublicUrl {
 }
 
 /// `[handover]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum HandoverConfig {
     /// The host keeps accounts and mints tokens itself: demonstrations and tests.
     Local {
         /// Accounts that are there before anybody signs in.
         accounts: Vec<LocalAccountSeed>,
+    },
+    /// Defguard Core.
+    Core {
+        /// Where it is, and who this host is there.
+        settings: Box<CoreSettings>,
+        /// What is done there.
+        options: CoreOptions,
     },
 }
 

@@ -12,6 +12,7 @@ use super::accounts::{Accounts, Created, LocalAccount};
 use super::{Enrollment, HandedOver, Handover, HandoverError, HandoverRequest, Redeemed};
 use crate::capability::{Clock, TraceId};
 use crate::linking::{Account, Known, LinkDecision, LinkStore, Linking, Owner, decide, username_candidate};
+use crate::sandbox::bindings::exports::defguard::openid::login::Check;
 use crate::storage::{Entry, Key, Namespace, Storage, StorageError};
 
 /// As long as Defguard's own enrollment tokens live by default.
@@ -152,18 +153,17 @@ fn summary(account: &LocalAccount, request: &HandoverRequest<'_>) -> Account {
         None if account.identities.is_empty() => Owner::Free,
         None => Owner::OtherProvider,
     };
-    Account { username: account.username.clone(), enabled: true, owner }
-}
-
-impl From<StorageError> for HandoverError {
-    fn from(error: StorageError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
+    Account { username: account.username.clone(), enabled: true, is_admin: false, owner }
 }
 
 #[async_trait]
 impl Handover for LocalHandover {
-    async fn hand_over(&self, request: &HandoverRequest<'_>, _trace: &TraceId) -> Result<HandedOver, HandoverError> {
+    async fn hand_over(
+        &self,
+        request: &HandoverRequest<'_>,
+        _trace: &TraceId,
+        _checks: &mut Vec<Check>,
+    ) -> Result<HandedOver, HandoverError> {
         for _ in 0..ATTEMPTS {
             let known = self.known(request).await?;
             let linking = decide(&known, request.email_linking);
@@ -179,7 +179,7 @@ impl Handover for LocalHandover {
         Err(HandoverError::Unavailable("other sign-ins of this person were faster each time".into()))
     }
 
-    async fn preview(&self, request: &HandoverRequest<'_>) -> Result<Linking, HandoverError> {
+    async fn preview(&self, request: &HandoverRequest<'_>, _checks: &mut Vec<Check>) -> Result<Linking, HandoverError> {
         Ok(decide(&self.known(request).await?, request.email_linking))
     }
 
@@ -244,8 +244,8 @@ mod tests {
         approved_account: Option<&str>,
     ) -> Result<Linking, HandoverError> {
         let request = HandoverRequest { identity, email_linking: &email_linking, approved_account };
-        let previewed = handover.preview(&request).await.unwrap();
-        let handed_over = handover.hand_over(&request, &TraceId::new()).await;
+        let previewed = handover.preview(&request, &mut Vec::new()).await.unwrap();
+        let handed_over = handover.hand_over(&request, &TraceId::new(), &mut Vec::new()).await;
         let decided = match &handed_over {
             Ok(handed_over) => &handed_over.linking,
             Err(HandoverError::NeedsApproval(linking) | HandoverError::Refused(linking)) => linking,
@@ -264,7 +264,7 @@ mod tests {
         let handover = handover(&Arc::default(), &[]).await;
         let identity = Identity::sample();
         let request = HandoverRequest { identity: &identity, email_linking: &never(), approved_account: None };
-        let handed_over = handover.hand_over(&request, &TraceId::new()).await.unwrap();
+        let handed_over = handover.hand_over(&request, &TraceId::new(), &mut Vec::new()).await.unwrap();
         let token = handed_over.enrollment.token;
         assert_eq!(token.len(), 32);
         assert!(!LocalHandover::key(&token).name.contains(&token));
@@ -355,7 +355,7 @@ mod tests {
                 let email_linking = never();
                 let request =
                     HandoverRequest { identity: &person, email_linking: &email_linking, approved_account: None };
-                let linking = host.hand_over(&request, &TraceId::new()).await.unwrap().linking;
+                let linking = host.hand_over(&request, &TraceId::new(), &mut Vec::new()).await.unwrap().linking;
                 (round / 8, linking.account.unwrap())
             }));
         }

@@ -2,16 +2,21 @@
 //! enrollment page expects, `{url, token}`, with the decision which account it is.
 
 mod accounts;
+mod core;
+mod error;
 mod local;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use self::core::{CoreHandover, CoreOptions, EnrollmentMode};
+pub use error::{HandoverError, Words};
 pub use local::{LocalAccountSeed, LocalHandover};
 
 use crate::capability::TraceId;
 use crate::identity::Identity;
 use crate::linking::{EmailLinking, Linking};
+use crate::sandbox::bindings::exports::defguard::openid::login::{Check, Verdict};
 
 /// Defguard's answer to a finished sign-in: `AuthCallbackResponse`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,20 +45,6 @@ pub struct Redeemed {
     pub linking: Linking,
 }
 
-/// Why the identity couldn't be handed over.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HandoverError {
-    /// The place where it should be kept can't be used.
-    #[error("the enrollment can't be kept: {0}")]
-    Unavailable(String),
-    /// An account may be the person's: an administrator has to say so.
-    #[error("{} (account {:?})", .0.reason, .0.account.as_deref().unwrap_or_default())]
-    NeedsApproval(Linking),
-    /// The person's account can't be used, or isn't theirs.
-    #[error("{} (account {:?})", .0.reason, .0.account.as_deref().unwrap_or_default())]
-    Refused(Linking),
-}
-
 /// What is asked for one identity.
 #[derive(Debug, Clone)]
 pub struct HandoverRequest<'a> {
@@ -65,14 +56,56 @@ pub struct HandoverRequest<'a> {
     pub approved_account: Option<&'a str>,
 }
 
+/// One thing that was tried about whoever owns the users, for `doctor`.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// What: stable.
+    pub name: String,
+    /// Whether it is as it should be.
+    pub verdict: Verdict,
+    /// What was found.
+    pub detail: String,
+    /// What to do; may be empty.
+    pub hint: String,
+}
+
+/// Whether people can be handed over now, as far as that is known without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Whether nothing keeps it from working.
+    #[serde(skip)]
+    pub is_good: bool,
+    /// `closed`, `open` or `half_open`.
+    pub breaker: &'static str,
+    /// Seconds until it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
+}
+
 /// Who owns the users.
 #[async_trait]
 pub trait Handover: Send + Sync {
-    /// Finds or makes the person's account, and an enrollment token for it.
-    async fn hand_over(&self, request: &HandoverRequest<'_>, trace: &TraceId) -> Result<HandedOver, HandoverError>;
+    /// Finds or makes the person's account, and an enrollment token for it. Each step goes to `checks`, by name, with no
+    /// token in it.
+    async fn hand_over(
+        &self,
+        request: &HandoverRequest<'_>,
+        trace: &TraceId,
+        checks: &mut Vec<Check>,
+    ) -> Result<HandedOver, HandoverError>;
 
     /// What [`Handover::hand_over`] would decide now; changes nothing.
-    async fn preview(&self, request: &HandoverRequest<'_>) -> Result<Linking, HandoverError>;
+    async fn preview(&self, request: &HandoverRequest<'_>, checks: &mut Vec<Check>) -> Result<Linking, HandoverError>;
+
+    /// What can be found out about whoever owns the users; changes nothing.
+    async fn examine(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Whether it works now; `None`: there is nobody to depend on.
+    fn health(&self) -> Option<Health> {
+        None
+    }
 
     /// Gives the identity behind a token that this hand-over minted itself, once. `None`: the kind keeps none, or the
     /// token isn't known.

@@ -82,6 +82,8 @@ pub struct Account {
     pub username: String,
     /// Whether it may be used.
     pub enabled: bool,
+    /// Whether it is an administrator's, or nobody knows: such an account is never linked by its address.
+    pub is_admin: bool,
     /// Whose it is.
     pub owner: Owner,
 }
@@ -146,6 +148,10 @@ pub fn decide(known: &Known, email: &EmailLinking) -> Linking {
         let reason = "an account has this address, and an identity of another provider is linked to it";
         return Linking::new(NeedsApproval, username, reason);
     }
+    if account.is_admin && !matches!(email, EmailLinking::Never(_)) {
+        let reason = "an account has this address, and it is an administrator's";
+        return Linking::new(NeedsApproval, username, reason);
+    }
     match email {
         EmailLinking::Allowed(reason) => Linking::new(Linked, username, format!("by its address: {reason}")),
         EmailLinking::NeedsApproval(reason) => {
@@ -176,12 +182,17 @@ mod tests {
     #[expect(clippy::unnecessary_wraps, reason = "it is a field of `Known`")]
     fn account(enabled: bool, linked: bool) -> Option<Account> {
         let owner = if linked { Owner::SameProvider } else { Owner::Free };
-        Some(Account { username: "ada".into(), enabled, owner })
+        Some(Account { username: "ada".into(), enabled, is_admin: false, owner })
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it is a field of `Known`")]
     fn at_another_provider() -> Option<Account> {
-        Some(Account { username: "ada".into(), enabled: true, owner: Owner::OtherProvider })
+        Some(Account { username: "ada".into(), enabled: true, is_admin: false, owner: Owner::OtherProvider })
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it is a field of `Known`")]
+    fn administrators() -> Option<Account> {
+        Some(Account { username: "ada".into(), enabled: true, is_admin: true, owner: Owner::Free })
     }
 
     #[test]
@@ -210,6 +221,11 @@ mod tests {
             ("same address, another provider's", address(at_another_provider()), allowed(), NeedsApproval),
             ("same address, another provider's, never", address(at_another_provider()), never(), Refused),
             ("approved, another provider's as well", approved(at_another_provider()), never(), Linked),
+            ("same address, an administrator's, proven", address(administrators()), allowed(), NeedsApproval),
+            ("same address, an administrator's", address(administrators()), approval(), NeedsApproval),
+            ("same address, an administrator's, never", address(administrators()), never(), Refused),
+            ("an administrator's, approved", approved(administrators()), never(), Linked),
+            ("an administrator's, linked", link(administrators()), never(), Linked),
             ("same address, disabled", address(account(false, false)), allowed(), Refused),
         ];
         for (name, known, email, expected) in table {
@@ -226,7 +242,12 @@ mod tests {
             link: Some("ada".into()),
             linked_account: account(true, true),
             approved: None,
-            same_address: Some(Account { username: "mallory".into(), enabled: true, owner: Owner::Free }),
+            same_address: Some(Account {
+                username: "mallory".into(),
+                enabled: true,
+                is_admin: false,
+                owner: Owner::Free,
+            }),
         };
         assert_eq!(decide(&known, &EmailLinking::Allowed(String::new())).account.as_deref(), Some("ada"));
     }

@@ -1,14 +1,14 @@
 //! From a failed login to what the browser gets: a status, a stable code, a sentence, the trace id. The one place where
 //! that is decided; the administrator's hint goes to the log.
 
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::capability::TraceId;
 use crate::gateway::LoginError;
 use crate::gateway::RefusalKind;
-use crate::handover::HandoverError;
 use crate::sandbox::CallError;
 
 /// What is said of a failure.
@@ -20,6 +20,8 @@ pub(super) struct Answer {
     pub(super) retry_helps: bool,
     /// Whether the transaction may still be finished: the browser then keeps its cookie.
     pub(super) keeps_transaction: bool,
+    /// Seconds after which it makes sense to come again (RFC 9110 section 10.2.3).
+    pub(super) retry_after_s: Option<u64>,
 }
 
 /// The JSON of an error: Defguard's `error`, and what lets a person and a program tell which.
@@ -32,7 +34,14 @@ struct Body<'a> {
 
 impl Answer {
     pub(super) fn new(status: StatusCode, code: &str, message: &str, retry_helps: bool) -> Self {
-        Self { status, code: code.into(), message: message.into(), retry_helps, keeps_transaction: false }
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            retry_helps,
+            keeps_transaction: false,
+            retry_after_s: None,
+        }
     }
 
     /// A request that isn't what the API takes.
@@ -60,7 +69,13 @@ impl Answer {
     /// As JSON.
     pub(super) fn json(&self, trace: &TraceId) -> Response {
         let body = Body { error: &self.message, code: &self.code, trace: trace.as_str() };
-        (self.status, trace.header(), axum::Json(body)).into_response()
+        (self.status, trace.header(), self.retry_after(), axum::Json(body)).into_response()
+    }
+
+    /// `Retry-After`, if that is known.
+    pub(super) fn retry_after(&self) -> HeaderMap {
+        let seconds = self.retry_after_s.map(HeaderValue::from);
+        seconds.into_iter().map(|seconds| (RETRY_AFTER, seconds)).collect()
     }
 }
 
@@ -87,19 +102,13 @@ impl From<&LoginError> for Answer {
                 Self::new(StatusCode::BAD_GATEWAY, "authorization_url_refused", message, false)
             }
             LoginError::Plugin(error) => plugin_failed(error),
-            LoginError::Handover(HandoverError::Unavailable(_)) => {
-                let message = "You are signed in, but the enrollment could not be prepared. Please try again in a few \
-                               minutes.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), message, true)
-            }
-            LoginError::Handover(HandoverError::NeedsApproval(_)) => {
-                let message = "There is an account with your e-mail address already. Your administrator must confirm that \
-                               it is yours.";
-                Self::new(StatusCode::FORBIDDEN, error.code(), message, false)
-            }
-            LoginError::Handover(HandoverError::Refused(_)) => {
-                let message = "You are signed in, but your account here can't be used. Please tell your administrator.";
-                Self::new(StatusCode::FORBIDDEN, error.code(), message, false)
+            LoginError::Handover(error) => {
+                let words = error.words();
+                let status = StatusCode::from_u16(words.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Self {
+                    retry_after_s: error.retry_after_s(),
+                    ..Self::new(status, words.code, words.message, words.retry_helps)
+                }
             }
         }
     }

@@ -190,5 +190,5 @@ pub(super) async fn not_found(headers: HeaderMap) -> Response {
 
 pub(super) fn refuse(language: Language, answer: &Answer, cookies: HeaderMap, trace: &TraceId) -> Response {
     let page = pages::refused(language, answer, trace).into_string();
-    (answer.status, trace.header(), cookies, Html(page)).into_response()
+    (answer.status, trace.header(), answer.retry_after(), cookies, Html(page)).into_response()
 }

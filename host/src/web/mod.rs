@@ -65,10 +65,12 @@ pub fn standalone(gateway: Arc<Gateway>) -> Router {
 
 async fn health(axum::extract::State(gateway): axum::extract::State<Arc<Gateway>>) -> Json<serde_json::Value> {
     let plugin = gateway.plugin();
+    let core = gateway.handover().health();
     Json(serde_json::json!({
-        "status": "ok",
+        "status": if core.is_none_or(|core| core.is_good) { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "plugin": { "sha256": plugin.sha256() },
+        "core": core,
     }))
 }
 

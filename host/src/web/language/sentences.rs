@@ -207,4 +207,47 @@ const SENTENCES: &[(&str, &str)] = &[
         "You are signed in, but your account here can't be used. Please tell your administrator.",
         "Sie sind angemeldet, aber Ihr Konto hier ist nicht verwendbar. Bitte sagen Sie es Ihrer Administration.",
     ),
+    // Defguard Core.
+    (
+        "Defguard doesn't answer at the moment. Please try again in a few minutes.",
+        "Defguard antwortet gerade nicht. Bitte versuchen Sie es in ein paar Minuten wieder.",
+    ),
+    (
+        "Too many people are enrolling right now. Please try again in a moment.",
+        "Gerade richten sich zu viele Menschen ein. Bitte versuchen Sie es gleich wieder.",
+    ),
+    (
+        "You are signed in, but Defguard doesn't accept your data. Please tell your administrator.",
+        "Sie sind angemeldet, aber Defguard nimmt Ihre Daten nicht an. Bitte sagen Sie es Ihrer Administration.",
+    ),
+    (
+        "You are signed in, but Defguard has no free place for another user. Please tell your administrator.",
+        "Sie sind angemeldet, aber Defguard hat keinen freien Platz mehr. Bitte sagen Sie es Ihrer Administration.",
+    ),
+    (
+        "You are signed in, but Defguard takes your e-mail address for another user's. Please tell your administrator.",
+        "Sie sind angemeldet, aber Defguard verwechselt Ihre E-Mail-Adresse mit einer anderen. Bitte sagen Sie es Ihrer \
+         Administration.",
+    ),
+    (
+        "You are signed in, but Defguard took too long. Please try again in a few minutes.",
+        "Sie sind angemeldet, aber Defguard hat zu lange gebraucht. Bitte versuchen Sie es in ein paar Minuten wieder.",
+    ),
+    (
+        "You are signed in, but every user name that fits you is taken. Please tell your administrator.",
+        "Sie sind angemeldet, aber jeder passende Benutzername ist vergeben. Bitte sagen Sie es Ihrer Administration.",
+    ),
+    (
+        "You are signed in, but the connection to Defguard isn't set up correctly. Please tell your administrator.",
+        "Sie sind angemeldet, aber die Verbindung zu Defguard ist nicht richtig eingerichtet. Bitte sagen Sie es Ihrer \
+         Administration.",
+    ),
+    (
+        "You are signed in, but you have no account in Defguard yet. Please ask your administrator for one.",
+        "Sie sind angemeldet, haben aber noch kein Konto in Defguard. Bitte fragen Sie Ihre Administration danach.",
+    ),
+    (
+        "You are signed in, but your account in Defguard is disabled. Please tell your administrator.",
+        "Sie sind angemeldet, aber Ihr Konto in Defguard ist deaktiviert. Bitte sagen Sie es Ihrer Administration.",
+    ),
 ];
