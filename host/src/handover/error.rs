@@ -268,12 +268,13 @@ impl From<StorageError> for HandoverError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::core_api::{Call, Said};
     use crate::linking::{LinkDecision, Linking};
 
-    fn all() -> Vec<HandoverError> {
+    /// One of each.
+    pub(crate) fn all() -> Vec<HandoverError> {
         let linking = || Linking { decision: LinkDecision::Refused, account: Some("ada".into()), reason: "why".into() };
         let failures = [
             Failure::Unreachable("refused".into()),

@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use self::core::{CoreHandover, CoreOptions, EnrollmentMode};
+#[cfg(test)]
+pub(crate) use error::tests::all as all_errors;
 pub use error::{HandoverError, Words};
 pub use local::{LocalAccountSeed, LocalHandover};
 
