@@ -28,9 +28,10 @@ pub mod metrics;
 pub mod sandbox;
 pub mod storage;
 pub mod telemetry;
+pub mod upstream;
 pub mod web;
 
 pub use config::Config;
 pub use gateway::Gateway;
 pub use identity::{AccountKind, Group, Groups, Identity, IdentityKey};
-pub use web::router;
+pub use web::{Elsewhere, router, router_beside};

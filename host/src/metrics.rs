@@ -27,7 +27,7 @@ use crate::gateway::Gateway;
 
 /// The media type of OpenMetrics 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// How many different codes are counted by name. The component and the host have some 80 between them; a component that
+/// How many different codes are counted by name. The component and the host have some 100 between them; a component that
 /// makes up more gets [`OTHER_CODE`] for them.
 const MAX_CODES: usize = 128;
 /// Bytes of a code that is counted by name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::capability::{Clock as _, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, HandoverConfig};
 use crate::credential::notices;
 use crate::gateway::validate;
 use crate::sandbox::{Limits, Plugin, Runtime};
@@ -32,6 +32,9 @@ pub(super) async fn check(path: &Path) -> Result<(), Failure> {
         description.version,
         plugin.sha256()
     );
+    if let HandoverConfig::Core { settings, .. } = &config.handover {
+        println!("hand-over: Defguard Core at {}", settings.url.origin().ascii_serialization());
+    }
     for provider in &config.providers {
         println!(
             "provider {} ({}): redirect URI to register: {}",

@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::{metrics, telemetry, web};
 
-/// How long calls under way may take after the signal: a call ends within 25 s.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long sign-ins under way may take after the signal: the component's call ends within 25 s, the hand-over 20 s later.
+const DRAIN: Duration = Duration::from_secs(50);
 
 pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path)?;
@@ -35,7 +35,7 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         // It ends with the process: a scrape that is cut off comes again.
         tokio::spawn(axum::serve(listener, metrics::router(Arc::clone(&gateway))).into_future());
     }
-    let app = web::standalone(gateway);
+    let app = web::standalone(gateway).into_make_service_with_connect_info::<SocketAddr>();
     let (stopped, mut stop) = tokio::sync::watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -3,15 +3,19 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl, handover, provider};
+use super::{CallbackPage, Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl, handover, provider};
 use crate::storage::StorageUrl;
+use crate::upstream::UpstreamConfig;
 
-const TOP: [&str; 11] = [
+const TOP: [&str; 13] = [
     "public_url",
+    "upstream",
+    "trusted_proxies",
     "listen",
     "plugin",
     "storage",
@@ -173,19 +177,21 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let public_url = public_url(reader, table, loopback_http);
     let listen = listen(reader, table);
     let plugin = plugin(reader, table);
+    let upstream = upstream(reader, table);
     let storage = storage(reader, table);
     let handover = handover::read(reader, table, loopback_http);
     let log = log(reader, table);
     let metrics_listen = metrics_listen(reader, table);
     let audit = reader.table(table, "audit", &["file"]);
     let audit_file = reader.text(&audit, "audit", "file").map(|file| reader.resolve(&file));
-    let pages = pages(reader, table);
+    let pages = pages(reader, table, table.contains_key("upstream"));
     let providers = provider::read_all(reader, table, loopback_http);
     Some(Config {
         source: path.into(),
         public_url: public_url?,
         listen: listen?,
         plugin: plugin?,
+        upstream: upstream?,
         storage: storage?,
         handover: handover?,
         providers,
@@ -278,15 +284,67 @@ fn storage(reader: &mut Reader, table: &Table) -> Option<StorageUrl> {
     }
 }
 
-fn pages(reader: &mut Reader, table: &Table) -> PagesConfig {
-    let pages = reader.table(table, "pages", &["token_enrollment", "token_page"]);
+/// `upstream` and `trusted_proxies`.
+#[expect(clippy::option_option, reason = "wrong, none, or one")]
+fn upstream(reader: &mut Reader, table: &Table) -> Option<Option<UpstreamConfig>> {
+    let trusted_proxies = trusted_proxies(reader, table);
+    if !table.contains_key("upstream") {
+        if table.contains_key("trusted_proxies") {
+            reader.problem("trusted_proxies", "it means nothing without upstream", "leave it out");
+        }
+        return Some(None);
+    }
+    let text = reader.text(table, "", "upstream")?;
+    let hint = "the Defguard proxy's own address, beside this host: \"http://127.0.0.1:8081\"";
+    let authority = UpstreamConfig::parse(&text).map_err(|message| reader.problem("upstream", message, hint)).ok()?;
+    Some(Some(UpstreamConfig { authority, trusted_proxies: trusted_proxies? }))
+}
+
+fn trusted_proxies(reader: &mut Reader, table: &Table) -> Option<Vec<IpNet>> {
+    let hint = "[\"10.0.0.0/8\"]: the reverse proxies in front of this host";
+    let Some(value) = table.get("trusted_proxies") else { return Some(Vec::new()) };
+    let Value::Array(items) = value else {
+        reader.problem("trusted_proxies", format!("expected a list, found {}", value.type_str()), hint);
+        return None;
+    };
+    let mut nets = Vec::new();
+    for item in items {
+        let text = item.as_str().unwrap_or_default();
+        match text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)) {
+            Ok(net) => nets.push(net),
+            Err(_) => reader.problem("trusted_proxies", format!("{item} is neither an address nor a network"), hint),
+        }
+    }
+    (nets.len() == items.len()).then_some(nets)
+}
+
+fn pages(reader: &mut Reader, table: &Table, has_upstream: bool) -> PagesConfig {
+    let pages = reader.table(table, "pages", &["callback", "token_enrollment", "token_page"]);
+    let callback = match reader.text(&pages, "pages", "callback").as_deref() {
+        None | Some("own") => CallbackPage::Own,
+        Some("proxy") if has_upstream => CallbackPage::Proxy,
+        Some("proxy") => {
+            reader.problem(
+                "pages.callback",
+                "there is no proxy behind this host",
+                "upstream = \"http://…\", or \"own\"",
+            );
+            CallbackPage::Own
+        }
+        Some(other) => {
+            reader.problem("pages.callback", format!("{other:?} is nobody"), "\"own\" or \"proxy\"");
+            CallbackPage::Own
+        }
+    };
     let token_enrollment = !pages.contains_key("token_enrollment") || reader.flag(&pages, "pages", "token_enrollment");
     let token_page = reader.text(&pages, "pages", "token_page");
     if let Some(page) = token_page.as_deref().filter(|page| !page.starts_with('/') || page.starts_with("//")) {
         let message = format!("{page:?} isn't a path of this site");
         reader.problem("pages.token_page", message, "\"/enrollment-start\", where Defguard's proxy asks for a token");
     }
-    PagesConfig { token_enrollment, token_page }
+    // Where Defguard's proxy 1.6 asks for a token.
+    let token_page = token_page.or_else(|| has_upstream.then(|| "/enrollment-start".to_owned()));
+    PagesConfig { token_enrollment, callback, token_page }
 }
 
 fn log(reader: &mut Reader, table: &Table) -> Option<LogConfig> {

@@ -130,7 +130,7 @@ fn milliseconds(
     reader.number(table, PREFIX, key, default, range).map(Duration::from_millis)
 }
 
-/// Core's origin. Plain http sends the token readable: to this machine in development, elsewhere only if it is said twice.
+/// Core's origin. Plain http sends the token readable: that must be said, and to another machine it is warned of.
 fn url(reader: &mut Reader, table: &Table, loopback_http: bool) -> Option<Url> {
     let plain_http = reader.flag_or(table, PREFIX, "plain_http", false);
     let text = reader.needed(table, PREFIX, "url", URL_HINT)?;
@@ -156,7 +156,7 @@ fn url(reader: &mut Reader, table: &Table, loopback_http: bool) -> Option<Url> {
             }
             Some(url)
         }
-        "http" if is_loopback(&url) && loopback_http => Some(url),
+        "http" if is_loopback(&url) && (loopback_http || plain_http) => Some(url),
         "http" if plain_http => {
             reader.warn(
                 "handover.plain_http",
@@ -166,11 +166,7 @@ fn url(reader: &mut Reader, table: &Table, loopback_http: bool) -> Option<Url> {
             Some(url)
         }
         "http" => {
-            let hint = if is_loopback(&url) {
-                "development.loopback_http = true allows it to this machine"
-            } else {
-                "use https, or plain_http = true if nobody else can read that network"
-            };
+            let hint = "use https, or plain_http = true if nobody else can read what goes there";
             reader.problem(path, format!("{text:?} isn't https: the API token would travel readable"), hint);
             None
         }

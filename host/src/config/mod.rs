@@ -24,6 +24,7 @@ pub use secret::Secret;
 use crate::core_api::CoreSettings;
 use crate::handover::{CoreOptions, LocalAccountSeed};
 use crate::storage::StorageUrl;
+use crate::upstream::UpstreamConfig;
 
 /// Everything that an administrator says.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The component.
     pub plugin: PathBuf,
+    /// The Defguard proxy behind this host, if there is one.
+    pub upstream: Option<UpstreamConfig>,
     /// Durable state.
     pub storage: StorageUrl,
     /// What becomes of an identity.
@@ -88,6 +91,12 @@ impl PublicUrl {
         self.0.origin().ascii_serialization()
     }
 
+    /// Host and, if it isn't the scheme's own, port: what `Host` says.
+    pub fn authority(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// Whether it is `https`.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
@@ -116,8 +125,19 @@ pub enum HandoverConfig {
 pub struct PagesConfig {
     /// Whether people may still begin with an enrollment token that they have; single sign-on only, if not.
     pub token_enrollment: bool,
+    /// Who shows the page that a sign-in comes back to.
+    pub callback: CallbackPage,
     /// The page of the Defguard proxy that takes such a token, if there is one beside ours.
     pub token_page: Option<String>,
+}
+
+/// `pages.callback`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackPage {
+    /// This host: progress, the result, or what went wrong.
+    Own,
+    /// The proxy's web page, which calls our API. Errors of the provider, which that page drops, are shown by this host.
+    Proxy,
 }
 
 /// `[log]`.

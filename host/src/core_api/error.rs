@@ -68,7 +68,7 @@ pub enum Failure {
     /// 404.
     #[error("there is no such user{0}")]
     NotFound(Said),
-    /// Any other status below 500.
+    /// Any other status of 400 and above, below 500.
     #[error("it answers {status}{said}")]
     Rejected {
         /// HTTP's.
@@ -144,6 +144,8 @@ pub(super) fn refused(call: Call, shown: Shown, status: u16, said: Said) -> Fail
         403 if said.has("license limit") => Failure::LicenseLimit,
         403 => Failure::Forbidden(said),
         404 => Failure::NotFound(said),
+        // It may have done its work; a redirect's target is none that the configuration names.
+        _ if status < 400 => Failure::Malformed(format!("status {status} is none that this call ends with")),
         500.. => Failure::Failed { status, said },
         _ => Failure::Rejected { status, said },
     }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
+use super::BODY_BYTES;
 use super::answer::Answer;
 use super::cookies::{self, Fresh, SameSite};
+use super::elsewhere::Elsewhere;
 use crate::capability::TraceId;
 use crate::config::Provider;
 use crate::gateway::{Completed, Flow, Gateway, LoginError};
@@ -61,21 +64,42 @@ struct ProviderInfo<'a> {
 }
 
 /// `POST /api/v1/openid/auth_info`.
-pub(super) async fn auth_info(State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn auth_info(
+    State(gateway): State<Arc<Gateway>>,
+    elsewhere: Option<Extension<Elsewhere>>,
+    request: Request,
+) -> Response {
     let trace = TraceId::new();
-    let request: AuthInfoRequest = match read(&headers, &body) {
+    let (parts, body) = match whole(request).await {
+        Ok(whole) => whole,
+        Err(answer) => return answer.json(&trace),
+    };
+    let headers = &parts.headers;
+    let request: AuthInfoRequest = match read(headers, &body) {
         Ok(request) => request,
         Err(answer) => return answer.json(&trace),
     };
     if request.flow == FlowType::Mfa {
-        return no_mfa().json(&trace);
+        return match elsewhere {
+            Some(Extension(elsewhere)) => elsewhere.answer(Request::from_parts(parts, body.into())).await,
+            None => no_mfa().json(&trace),
+        };
     }
-    match begin(&gateway, &headers, request.provider.as_deref(), Flow::Enrollment, &trace).await {
+    match begin(&gateway, headers, request.provider.as_deref(), Flow::Enrollment, &trace).await {
         Ok((url, display_name, cookies)) => {
             let body = AuthInfoResponse { url: &url, button_display_name: &display_name };
             (StatusCode::OK, trace.header(), cookies, Json(body)).into_response()
         }
         Err(error) => Answer::from(&error).json(&trace),
+    }
+}
+
+/// A request with its body, which is small.
+async fn whole(request: Request) -> Result<(Parts, Bytes), Answer> {
+    let (parts, body) = request.into_parts();
+    match axum::body::to_bytes(body, BODY_BYTES).await {
+        Ok(body) => Ok((parts, body)),
+        Err(_) => Err(Answer::malformed("The request's body broke off, or is larger than any that this takes.")),
     }
 }
 
@@ -102,13 +126,25 @@ pub(super) async fn begin(
 }
 
 /// `POST /api/v1/openid/callback`.
-pub(super) async fn callback(State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn callback(
+    State(gateway): State<Arc<Gateway>>,
+    elsewhere: Option<Extension<Elsewhere>>,
+    request: Request,
+) -> Response {
     let trace = TraceId::new();
-    let request: CallbackRequest = match read(&headers, &body) {
+    let (parts, body) = match whole(request).await {
+        Ok(whole) => whole,
+        Err(answer) => return answer.json(&trace),
+    };
+    let headers = &parts.headers;
+    let request: CallbackRequest = match read(headers, &body) {
         Ok(request) => request,
         Err(answer) => return answer.json(&trace),
     };
     if request.flow == FlowType::Mfa {
+        if let Some(Extension(elsewhere)) = elsewhere {
+            return elsewhere.answer(Request::from_parts(parts, body.into())).await;
+        }
         return Answer::malformed("Invalid flow type for OpenID enrollment callback").json(&trace);
     }
     let parameters: Vec<(String, String)> = [
@@ -123,7 +159,7 @@ pub(super) async fn callback(State(gateway): State<Arc<Gateway>>, headers: Heade
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
     .collect();
     let (result, cookies) =
-        complete(&gateway, &headers, CallbackAddress::Api, parameters, &Enrolling(&gateway, &trace)).await;
+        complete(&gateway, headers, CallbackAddress::Api, parameters, &Enrolling(&gateway, &trace)).await;
     match result {
         Ok(completed) => (StatusCode::OK, trace.header(), cookies, Json(completed.enrollment)).into_response(),
         Err(answer) => (cookies, answer.json(&trace)).into_response(),

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{OptionalFromRequestParts, Path, RawQuery, State};
+use axum::extract::{OptionalFromRequestParts, Path, RawQuery, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -12,6 +13,7 @@ use url::form_urlencoded;
 
 use super::answer::Answer;
 use super::api::{self, CallbackAddress, Enrolling};
+use super::elsewhere::Elsewhere;
 use super::language::Language;
 use super::{cookies, pages};
 use crate::capability::TraceId;
@@ -100,6 +102,21 @@ pub(super) async fn callback_query(
         Some(page) => page,
         None => finish(&gateway, provider, &headers, query.as_bytes()).await,
     }
+}
+
+/// `GET /openid/callback[/{provider}]` where the proxy's web page shows what becomes of it (`pages.callback = "proxy"`): that
+/// page sends code and state to our API. It knows nothing of errors, so those are ours.
+pub(super) async fn callback_of_proxy(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(elsewhere): Extension<Elsewhere>,
+    InPath(provider): InPath,
+    request: Request,
+) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    if parameters(query.as_bytes()).iter().any(|(name, _)| name == "error") && request.method() != Method::HEAD {
+        return finish(&gateway, provider, request.headers(), query.as_bytes()).await;
+    }
+    elsewhere.answer(request).await
 }
 
 /// `GET /openid/finish[/{provider}]`: where the progress page leads, with the callback's own parameters.

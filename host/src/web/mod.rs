@@ -6,6 +6,7 @@ mod api;
 mod assets;
 mod browser;
 mod cookies;
+mod elsewhere;
 mod language;
 mod pages;
 mod test_login;
@@ -18,49 +19,87 @@ use axum::http::header::{
     X_FRAME_OPTIONS,
 };
 use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Json, Router};
 
+use crate::config::CallbackPage;
 use crate::gateway::Gateway;
+use crate::upstream::Upstream;
 
+pub use elsewhere::Elsewhere;
 pub use test_login::{TestOutcome, test_router};
 
 /// Bytes of a request's body.
 const BODY_BYTES: usize = 64 << 10;
 
-/// The routes under `/api/v1/openid` and `/openid`, to merge into an application's router.
+/// The routes under `/api/v1/openid` and `/openid`, to merge into an application's router that has nothing else there: any
+/// other path below the two is answered with `not_found`.
 pub fn router<S: Clone + Send + Sync + 'static>(gateway: Arc<Gateway>) -> Router<S> {
-    let mut api = Router::new()
+    let api = Router::new().route("/callback/mfa", post(api::callback_mfa)).fallback(api::not_found);
+    let site = Router::new().fallback(browser::not_found);
+    let api = api.merge(api_routes(&gateway));
+    let site = site.merge(site_routes(get(browser::callback_query)));
+    layered(Router::new().nest("/api/v1/openid", api).nest("/openid", site)).with_state(gateway)
+}
+
+/// The same routes beside Defguard's own: what isn't sign-in for enrollment goes `elsewhere`, and no other path is taken.
+pub fn router_beside<S: Clone + Send + Sync + 'static>(gateway: Arc<Gateway>, elsewhere: Elsewhere) -> Router<S> {
+    let callback = match gateway.config().pages.callback {
+        CallbackPage::Own => get(browser::callback_query),
+        CallbackPage::Proxy => get(browser::callback_of_proxy),
+    };
+    let routes = Router::new().nest("/api/v1/openid", api_routes(&gateway)).nest("/openid", site_routes(callback));
+    layered(routes).layer(Extension(elsewhere)).with_state(gateway)
+}
+
+fn api_routes(gateway: &Gateway) -> Router<Arc<Gateway>> {
+    let api = Router::new()
         .route("/auth_info", post(api::auth_info))
         .route("/callback", post(api::callback))
-        .route("/callback/mfa", post(api::callback_mfa))
         .route("/providers", get(api::providers));
-    if gateway.handover().redeems() {
-        api = api.route("/local/redeem", post(api::redeem));
-    }
-    let site = Router::new()
+    if gateway.handover().redeems() { api.route("/local/redeem", post(api::redeem)) } else { api }
+}
+
+fn site_routes(callback: MethodRouter<Arc<Gateway>>) -> Router<Arc<Gateway>> {
+    let callback = callback.post(browser::callback_form);
+    Router::new()
         .route("/sign-in", get(browser::sign_in))
         .route("/start", get(browser::start))
-        .route("/callback", get(browser::callback_query).post(browser::callback_form))
-        .route("/callback/{provider}", get(browser::callback_query).post(browser::callback_form))
+        .route("/callback", callback.clone())
+        .route("/callback/{provider}", callback)
         .route("/finish", get(browser::finish_query))
         .route("/finish/{provider}", get(browser::finish_query))
         .route("/assets/style.css", get(assets::style))
         .route("/assets/page.js", get(assets::script))
-        .route("/assets/logo/{provider}", get(assets::logo));
-    Router::new()
-        .nest("/api/v1/openid", api.fallback(api::not_found))
-        .nest("/openid", site.fallback(browser::not_found))
+        .route("/assets/logo/{provider}", get(assets::logo))
+}
+
+/// What every answer of ours goes through.
+fn layered(routes: Router<Arc<Gateway>>) -> Router<Arc<Gateway>> {
+    routes
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(axum::middleware::map_response(protect))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(answer::after_panic))
-        .with_state(gateway)
 }
 
-/// [`router`], and what a host of its own has besides: `/health`, and the sign-in page at `/`.
+/// The host of its own: our routes and `/health`; everything else is the proxy's behind us, if there is one, and otherwise
+/// the sign-in page is at `/`.
 pub fn standalone(gateway: Arc<Gateway>) -> Router {
     let health = Router::new().route("/health", get(health)).with_state(Arc::clone(&gateway));
-    router(gateway).merge(health).route("/", get(async || axum::response::Redirect::to("/openid/sign-in")))
+    let to_sign_in = || get(async || axum::response::Redirect::to("/openid/sign-in"));
+    let config = gateway.config();
+    let Some(upstream) = &config.upstream else {
+        return router(gateway).merge(health).route("/", to_sign_in());
+    };
+    let elsewhere = Elsewhere::upstream(Upstream::new(upstream, &config.public_url));
+    let mut app = health;
+    if !config.pages.token_enrollment {
+        // Single sign-on only: the pages that ask for a token aren't shown.
+        app = app.route("/", to_sign_in()).route("/enrollment-start", to_sign_in());
+    }
+    let rest = elsewhere.clone();
+    app.merge(router_beside(Arc::clone(&gateway), elsewhere))
+        .fallback(async move |request: axum::extract::Request| rest.answer(request).await)
 }
 
 async fn health(axum::extract::State(gateway): axum::extract::State<Arc<Gateway>>) -> Json<serde_json::Value> {

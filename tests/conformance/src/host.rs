@@ -46,6 +46,12 @@ pub struct HostOptions {
     pub plugin: Option<PathBuf>,
     /// Without the first provider's client secret: another credential is among `overrides`.
     pub without_secret: bool,
+    /// Further lines before the first table.
+    pub top: String,
+    /// The lines of `[handover]`.
+    pub handover: String,
+    /// Further files beside the configuration: name and content.
+    pub files: Vec<(String, String)>,
     /// Further lines at the end of the file.
     pub more: String,
 }
@@ -61,6 +67,9 @@ impl Default for HostOptions {
             limits,
             plugin: None,
             without_secret: false,
+            top: String::new(),
+            handover: "kind = \"local\"".into(),
+            files: Vec::new(),
             more: String::new(),
         }
     }
@@ -92,9 +101,12 @@ impl HostOptions {
     pub fn toml(&self, public_url: &str, folder: &std::path::Path) -> String {
         let plugin = self.plugin.clone().unwrap_or_else(crate::component);
         let mut text = format!(
-            "public_url = {public_url:?}\nplugin = {plugin:?}\n[storage]\nurl = {:?}\n[handover]\nkind = \"local\"\n[audit]\nfile = \"audit.jsonl\"\n[development]\nloopback_http = true\n",
-            self.storage,
+            "public_url = {public_url:?}\nplugin = {plugin:?}\n{}\n[storage]\nurl = {:?}\n[handover]\n{}\n[audit]\nfile = \"audit.jsonl\"\n[development]\nloopback_http = true\n",
+            self.top, self.storage, self.handover,
         );
+        for (name, content) in &self.files {
+            std::fs::write(folder.join(name), content).expect("the folder can be written");
+        }
         for (position, provider) in self.providers.iter().enumerate() {
             let mut keys: BTreeMap<String, String> = provider.iter().cloned().collect();
             if position == 0 {
@@ -184,6 +196,7 @@ impl TestHost {
         };
         let gateway = Gateway::start_over(config, options.limits.clone(), gateway_clock, storage).await?;
         let app = defguard_openid_host::web::standalone(Arc::clone(&gateway));
+        let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
         let server = tokio::spawn(async move {
             // Ends with the test.
             let _ = axum::serve(listener, app).await;

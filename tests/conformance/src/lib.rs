@@ -2,12 +2,14 @@
 //! process, and a browser that is no more than HTTP and a jar of cookies.
 
 pub mod browser;
+pub mod core;
 pub mod evidence;
 pub mod host;
 pub mod logs;
 pub mod oidc_provider;
 pub mod service;
 
+pub use self::core::EntraAndCore;
 pub use browser::{Answer, Browser};
 pub use host::{HostOptions, ManualClock, TestHost};
 

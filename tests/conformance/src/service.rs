@@ -54,8 +54,12 @@ impl Service {
 
     /// Starts `serve` and waits until it listens.
     pub async fn spawn(&self) -> Child {
-        let mut child = Command::new(binary())
-            .args(["serve", "--config", &self.config()])
+        self.run(Command::new(binary()).args(["serve", "--config", &self.config()])).await
+    }
+
+    /// Starts another program that serves the same, and waits until it listens.
+    pub async fn run(&self, command: &mut Command) -> Child {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -147,7 +147,7 @@ async fn configurations_of_the_host_itself() {
         ("listen", "listen = \"8080\"", &["ADDRESS:PORT"]),
         ("storage", "[storage]\nurl = \"mysql:x\"", &["storage.url", "line 2", "redb:PATH"]),
         ("redis", "[storage]\nurl = \"redis://x\"", &["redis"]),
-        ("handover core", "[handover]\nkind = \"core\"", &["handover.kind", "line 2"]),
+        ("handover core", "[handover]\nkind = \"core\"", &["handover.url", "handover.token_file", "line 1"]),
         ("unknown table", "[storrage]\nurl = \"x\"", &["storrage", "unknown key"]),
         ("log level", "[log]\nlevel = \"loud\"", &["log.level"]),
         ("two providers of one name", "[[provider]]\nid = \"a\"\n[[provider]]\nid = \"a\"\n", &["kind"]),

@@ -4,6 +4,8 @@
 mod accepted;
 mod commands;
 mod contract;
+mod core_faults;
+mod core_people;
 mod credentials;
 mod entra_forms;
 mod independent;

@@ -120,5 +120,7 @@ fn every_mistake_has_its_key_and_what_to_do() {
         assert!(problems.iter().all(|problem| problem.path.starts_with("handover")), "{name}: {error}");
     }
     assert!(parse(&url("http://127.0.0.1:8000"), true).is_ok());
+    let beside = parse(&(url("http://127.0.0.1:8000") + "plain_http = true"), false).unwrap();
+    assert!(beside.warnings.is_empty(), "nothing leaves this machine");
     assert!(parse(&url("http://10.0.0.1:8000"), true).is_err(), "development is for this machine");
 }

@@ -99,6 +99,10 @@ const SENTENCES: &[(&str, &str)] = &[
         "The sign-in provider's answer makes no sense. Please tell your administrator.",
         "Die Antwort des Anmeldedienstes ist unverständlich. Bitte sagen Sie es Ihrer Administration.",
     ),
+    (
+        "Defguard can't be reached right now. Please try again in a few minutes.",
+        "Defguard ist gerade nicht erreichbar. Bitte versuchen Sie es in ein paar Minuten wieder.",
+    ),
     // The token.
     (
         "Your sign-in couldn't be verified. Please start again.",
