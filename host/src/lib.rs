@@ -13,6 +13,7 @@
 //!
 //! Dependencies point one way: `cli` → `web` → `gateway` → `sandbox` → `capability` → `storage`.
 
+pub mod admin;
 pub mod audit;
 pub mod capability;
 pub mod cli;

@@ -27,4 +27,6 @@ mod browser;
 mod component;
 
 #[cfg(all(feature = "browser", feature = "component", target_family = "wasm"))]
-compile_error!("`component` imports the contract and nothing else, `browser` brings JavaScript's glue: one or the other");
+compile_error!(
+    "`component` imports the contract and nothing else, `browser` brings JavaScript's glue: one or the other"
+);

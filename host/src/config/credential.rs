@@ -1,5 +1,6 @@
-//! The keys of a `[[provider]]` table that say how the client authenticates: a secret, one or two certificates, or a
-//! federated credential, and exactly one of them (all keys: `provider_table::CREDENTIAL_KEYS`). Files are read here, once; only a federated token is read at each use.
+//! The keys of a `[[provider]]` table that say how the client authenticates (`provider_table::CREDENTIAL_KEYS`): a secret,
+//! one or two certificates, or a federated credential, and exactly one of them. Files are read here, once; only a federated
+//! token is read at each use.
 
 use std::io::Read as _;
 use std::path::Path;

@@ -7,13 +7,24 @@ use provider_table::{Lines, line_at};
 use toml::{Table, Value};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::provider;
 use super::{Config, ConfigError, HandoverConfig, LogConfig, Problem, PublicUrl};
+use super::{admin, provider};
 use crate::handover::LocalAccountSeed;
 use crate::storage::StorageUrl;
 
-const TOP: [&str; 10] =
-    ["public_url", "listen", "plugin", "storage", "handover", "provider", "development", "log", "audit", "metrics"];
+const TOP: [&str; 11] = [
+    "public_url",
+    "listen",
+    "plugin",
+    "storage",
+    "handover",
+    "provider",
+    "development",
+    "log",
+    "audit",
+    "metrics",
+    "admin",
+];
 
 /// Reads tables and remembers what was wrong.
 pub(super) struct Reader {
@@ -49,7 +60,8 @@ impl Reader {
         }
     }
 
-    fn table(&mut self, table: &Table, key: &str, known: &[&str]) -> Table {
+    /// A table `[key]`, empty if it isn't there.
+    pub(super) fn table(&mut self, table: &Table, key: &str, known: &[&str]) -> Table {
         match table.get(key) {
             None => Table::new(),
             Some(Value::Table(inner)) => {
@@ -165,6 +177,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let metrics_listen = metrics_listen(reader, table);
     let audit = reader.table(table, "audit", &["file"]);
     let audit_file = reader.text(&audit, "audit", "file").map(|file| reader.resolve(&file));
+    let admin = admin::read(reader, table, plugin.as_deref());
     let providers = provider::read_all(reader, table, loopback_http);
     Some(Config {
         source: path.into(),
@@ -178,6 +191,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         log: log?,
         metrics_listen: metrics_listen?,
         audit_file,
+        admin: admin?,
     })
 }
 
@@ -214,7 +228,7 @@ fn metrics_listen(reader: &mut Reader, table: &Table) -> Option<Option<SocketAdd
 }
 
 /// `listen` of a table.
-fn address(reader: &mut Reader, table: &Table, prefix: &str, example: &str) -> Option<SocketAddr> {
+pub(super) fn address(reader: &mut Reader, table: &Table, prefix: &str, example: &str) -> Option<SocketAddr> {
     let text = reader.text(table, prefix, "listen")?;
     let wrong = format!("{text:?} isn't ADDRESS:PORT");
     text.parse().map_err(|_| reader.problem(join(prefix, "listen"), wrong, &format!("for example {example}"))).ok()

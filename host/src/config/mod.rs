@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, read at once, every problem with the key and the line. What the host needs it takes
 //! out of a `[[provider]]` table; the rest is the component's, which validates it itself.
 
+mod admin;
 mod cloud;
 mod credential;
 mod error;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+pub use admin::AdminConfig;
 pub use error::{ConfigError, Problem};
 pub(crate) use file::locate_in as locate;
 pub use provider::{ApprovedLink, Provider, ProviderId, ProviderKind};
@@ -46,6 +48,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Where audit records go, if anywhere.
     pub audit_file: Option<PathBuf>,
+    /// The playground for administrators, if there is one.
+    pub admin: Option<AdminConfig>,
 }
 
 /// `public_url`, checked.

@@ -19,7 +19,9 @@ pub(crate) enum BindError {
     Bindgen(String),
     #[error("browsers can't run it: {0}; was it built with the component's flags (.cargo/config.toml)?")]
     Unsupported(String),
-    #[error("it imports {0}: a dependency reaches for JavaScript (getrandom's wasm_js, chrono's wasmbind); turn that off")]
+    #[error(
+        "it imports {0}: a dependency reaches for JavaScript (getrandom's wasm_js, chrono's wasmbind); turn that off"
+    )]
     ForeignImport(String),
     #[error("it doesn't export {0}: was it built with the feature `browser`?")]
     MissingExport(&'static str),

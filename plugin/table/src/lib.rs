@@ -59,15 +59,35 @@ mod tests {
     fn what_the_component_gets() {
         let secrets = CREDENTIAL_KEYS.map(|key| format!("{key} = \"s3cret\"")).join("\n");
         let table: &[(&str, String, bool, &[&str])] = &[
-            ("the label by kind", "kind = \"microsoft\"".into(), false, &["\"display_name\":\"Sign in with Microsoft\""]),
+            (
+                "the label by kind",
+                "kind = \"microsoft\"".into(),
+                false,
+                &["\"display_name\":\"Sign in with Microsoft\""],
+            ),
             ("of another kind", "kind = \"oidc\"".into(), false, &["\"display_name\":\"Sign in with OpenID\""]),
             ("of no kind", String::new(), false, &["\"display_name\":\"Sign in with OpenID\""]),
             ("a label of one's own", "display_name = \"Go\"".into(), false, &["\"display_name\":\"Go\""]),
-            ("a label of the wrong type stays for the component", "display_name = 5".into(), false, &["\"display_name\":5"]),
-            ("loopback is the host's word", "development_loopback = true".into(), false, &["\"development_loopback\":false"]),
+            (
+                "a label of the wrong type stays for the component",
+                "display_name = 5".into(),
+                false,
+                &["\"display_name\":5"],
+            ),
+            (
+                "loopback is the host's word",
+                "development_loopback = true".into(),
+                false,
+                &["\"development_loopback\":false"],
+            ),
             ("loopback", String::new(), true, &["\"development_loopback\":true"]),
             ("no secret", secrets, false, &["{\"display_name\":"]),
-            ("nested", "[claims]\nemail = [\"email\"]\n[[approved_link]]\nidentity = \"x\"\naccount = \"s3cret\"".into(), false, &["\"claims\":{\"email\":[\"email\"]}"]),
+            (
+                "nested",
+                "[claims]\nemail = [\"email\"]\n[[approved_link]]\nidentity = \"x\"\naccount = \"s3cret\"".into(),
+                false,
+                &["\"claims\":{\"email\":[\"email\"]}"],
+            ),
         ];
         for (name, text, loopback, expected) in table {
             let json = component_json(&text.parse().unwrap(), *loopback).unwrap();
@@ -80,13 +100,19 @@ mod tests {
 
     #[test]
     fn the_written_order_is_kept() {
-        let table: Table = "kind = \"oidc\"\nclient_secret_file = \"x\"\nid = \"op\"\nclient_id = \"c\"\nbase_url = \"u\"".parse().unwrap();
+        let table: Table =
+            "kind = \"oidc\"\nclient_secret_file = \"x\"\nid = \"op\"\nclient_id = \"c\"\nbase_url = \"u\""
+                .parse()
+                .unwrap();
         let keys: Vec<_> = component_table(&table).keys().cloned().collect();
         assert_eq!(keys, ["kind", "id", "client_id", "base_url"]);
     }
 
     #[test]
     fn what_json_cannot_say() {
-        assert!(component_json(&"[[sample]]\nclaims = { x = inf }".parse().unwrap(), false).is_ok_and(|json| json.contains("null")));
+        assert!(
+            component_json(&"[[sample]]\nclaims = { x = inf }".parse().unwrap(), false)
+                .is_ok_and(|json| json.contains("null"))
+        );
     }
 }
