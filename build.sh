@@ -18,8 +18,10 @@ help() {
   cat <<'HELP'
 usage: ./build.sh COMMAND
 
-  build               target/openid.wasm (the component) and target/release/defguard-openid (the host)
+  build               target/openid.wasm (the component), target/playground (the page for administrators) and
+                      target/release/defguard-openid (the host)
   component           target/openid.wasm only
+  playground          target/playground only
   demo [--once]       everything on this machine, with an emulated Entra ID; prints the page to open.
                       --once signs a person in without a browser and prints one JSON line last
   serve --config FILE builds, then runs the host with these arguments
@@ -79,6 +81,16 @@ build_component() {
   in_root "$CARGO_TARGET_DIR/release/pack" "$CARGO_TARGET_DIR/$wasm/plugin/openid.wasm" target/openid.wasm wit
 }
 
+# The same crate once more, for browsers: in a profile and so in a folder of its own.
+build_playground() {
+  need_wasm_target
+  say "the playground"
+  # None of the flags of .cargo/config.toml, which are the component's: browsers have no wide arithmetic.
+  RUSTFLAGS='' in_root cargo build --locked -p defguard-openid-plugin --features browser --target "$wasm" --profile playground
+  build_bins playground
+  in_root "$CARGO_TARGET_DIR/release/playground" "$CARGO_TARGET_DIR/$wasm/playground/openid.wasm" target/playground
+}
+
 # The host, and further binaries by name.
 build_host() {
   say "the host"
@@ -94,6 +106,7 @@ build_host() {
 build() {
   need_rust
   build_component
+  build_playground
   build_host "$@"
 }
 
@@ -143,14 +156,16 @@ run_tests() {
   install_test_needs
   build
   say "the tests"
+  # The playground's functions are tested natively too; of the workspace, only the plugin has that feature.
+  local tests=(cargo test --release --locked --workspace --features defguard-openid-plugin/browser)
   if [ "$#" -gt 0 ]; then
-    in_root cargo test --release --locked --workspace -- "$@"
+    in_root "${tests[@]}" -- "$@"
     return
   fi
   # Everything that a whole run shows is kept, and searched for every secret that went through it.
   local evidence="$CARGO_TARGET_DIR/evidence"
   rm -rf "$evidence"
-  OPENID_EVIDENCE="$evidence" in_root cargo test --release --locked --workspace
+  OPENID_EVIDENCE="$evidence" in_root "${tests[@]}"
   build_bins scan
   in_root "$CARGO_TARGET_DIR/release/scan" "$evidence"
   rm -rf "$evidence"
@@ -169,7 +184,7 @@ lint() {
   say "formatting"
   in_root cargo fmt --all --check || die "not formatted: run './build.sh fmt'"
   say "clippy, host side"
-  in_root cargo clippy --release --locked --workspace --all-targets -- -D warnings
+  in_root cargo clippy --release --locked --workspace --all-targets --features defguard-openid-plugin/browser -- -D warnings
   say "clippy, component"
   in_root cargo clippy --locked -p defguard-openid-plugin --features component --target "$wasm" --profile plugin -- -D warnings
   say "dependencies"
@@ -185,6 +200,10 @@ case "$command" in
   component)
     need_rust
     build_component
+    ;;
+  playground)
+    need_rust
+    build_playground
     ;;
   demo)
     build demo

@@ -14,6 +14,7 @@
 //! Dependencies point one way: `cli` → `web` → `gateway` → `sandbox` → `capability` → `storage`; `gateway` →
 //! `handover` → `core_api`.
 
+pub mod admin;
 pub mod audit;
 pub mod capability;
 pub mod cli;

@@ -7,7 +7,8 @@
 //! [`oidc::keys`] and the algorithms of [`jose`]) and maps the claims ([`claims`]) by the provider's [`configuration`].
 //!
 //! The logic knows the world through [`capability`] only, so it runs and is tested natively; `component` binds it to the
-//! contract of `wit/`. Nothing is kept between calls but what is stored.
+//! contract of `wit/`, and `browser` binds the part that needs no world, the configuration and the preview of claims
+//! (`playground`), to JavaScript. Nothing is kept between calls but what is stored.
 
 pub mod capability;
 pub mod claims;
@@ -16,7 +17,16 @@ pub mod entra;
 pub mod jose;
 pub mod login;
 pub mod oidc;
+#[cfg(feature = "browser")]
+pub mod playground;
 pub mod policy;
 
+#[cfg(feature = "browser")]
+mod browser;
 #[cfg(feature = "component")]
 mod component;
+
+#[cfg(all(feature = "browser", feature = "component", target_family = "wasm"))]
+compile_error!(
+    "`component` imports the contract and nothing else, `browser` brings JavaScript's glue: one or the other"
+);

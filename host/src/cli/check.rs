@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Failure;
+use crate::admin::{self, Site};
 use crate::capability::{Clock as _, SystemClock};
 use crate::config::{Config, HandoverConfig};
 use crate::credential::notices;
@@ -22,6 +23,10 @@ pub(super) async fn check(path: &Path) -> Result<(), Failure> {
         for notice in notices(provider, now_unix_s) {
             println!("warning: provider {}: {}\n    {}", provider.id, notice.message, notice.hint);
         }
+    }
+    if let Some(admin) = &config.admin {
+        // Tried, not served.
+        drop(admin::router(admin, Site::load(&admin.playground, &config)?)?);
     }
     let description = plugin.describe().await?;
     println!("configuration {}: good", path.display());

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
+use crate::admin::{self, PLAYGROUND_PATH, Site};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::{metrics, telemetry, web};
@@ -24,6 +25,13 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         Some(address) => Some(bind(address, "metrics.listen").await?),
         None => None,
     };
+    let admin = match &config.admin {
+        Some(admin) => {
+            let site = Site::load(&admin.playground, &config)?;
+            Some((bind(admin.listen, "admin.listen").await?, admin::router(admin, site)?))
+        }
+        None => None,
+    };
     let address = listener.local_addr()?;
     let gateway = Gateway::start(config).await?;
     for provider in &gateway.config().providers {
@@ -34,6 +42,11 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         tracing::info!(address = %listener.local_addr()?, "metrics");
         // It ends with the process: a scrape that is cut off comes again.
         tokio::spawn(axum::serve(listener, metrics::router(Arc::clone(&gateway))).into_future());
+    }
+    if let Some((listener, router)) = admin {
+        tracing::info!(url = format!("http://{}{PLAYGROUND_PATH}", listener.local_addr()?), "playground");
+        // As the metrics: nobody waits for a page of text.
+        tokio::spawn(axum::serve(listener, router).into_future());
     }
     let app = web::standalone(gateway).into_make_service_with_connect_info::<SocketAddr>();
     let (stopped, mut stop) = tokio::sync::watch::channel(false);

@@ -1,5 +1,6 @@
-//! The keys of a `[[provider]]` table that say how the client authenticates: a secret, one or two certificates, or a
-//! federated credential, and exactly one of them. Files are read here, once; only a federated token is read at each use.
+//! The keys of a `[[provider]]` table that say how the client authenticates (`provider_table::CREDENTIAL_KEYS`): a secret,
+//! one or two certificates, or a federated credential, and exactly one of them. Files are read here, once; only a federated
+//! token is read at each use.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -20,19 +21,6 @@ use crate::credential::{
     SigningCertificates, Validity,
 };
 
-/// All keys of this file, none of which the component sees.
-pub(super) const KEYS: [&str; 10] = [
-    "client_secret",
-    "client_secret_file",
-    "client_secret_env",
-    "client_secret_expires",
-    "certificate_file",
-    "private_key_file",
-    "client_assertion_algorithm",
-    "client_assertion_audience",
-    "federated_token_file",
-    "federated_audience",
-];
 /// The certificates of one provider: one, and its successor.
 const MAX_CERTIFICATES: usize = 2;
 /// The largest file of a secret, a certificate or a key, in bytes.

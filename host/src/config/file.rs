@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use toml::de::{DeTable, DeValue};
-use toml::{Spanned, Table, Value};
+use provider_table::{Lines, line_at};
+use toml::{Table, Value};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{CallbackPage, Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl, handover, provider};
+use super::{CallbackPage, Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl};
+use super::{admin, handover, provider};
 use crate::storage::StorageUrl;
 use crate::upstream::UpstreamConfig;
 
-const TOP: [&str; 13] = [
+const TOP: [&str; 14] = [
     "public_url",
     "upstream",
     "trusted_proxies",
@@ -26,6 +27,7 @@ const TOP: [&str; 13] = [
     "log",
     "audit",
     "metrics",
+    "admin",
 ];
 
 /// Reads tables and remembers what was wrong.
@@ -185,6 +187,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let audit = reader.table(table, "audit", &["file"]);
     let audit_file = reader.text(&audit, "audit", "file").map(|file| reader.resolve(&file));
     let pages = pages(reader, table, table.contains_key("upstream"));
+    let admin = admin::read(reader, table, plugin.as_deref());
     let providers = provider::read_all(reader, table, loopback_http);
     Some(Config {
         source: path.into(),
@@ -201,6 +204,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         metrics_listen: metrics_listen?,
         audit_file,
         warnings: Vec::new(),
+        admin: admin?,
     })
 }
 
@@ -237,7 +241,7 @@ fn metrics_listen(reader: &mut Reader, table: &Table) -> Option<Option<SocketAdd
 }
 
 /// `listen` of a table.
-fn address(reader: &mut Reader, table: &Table, prefix: &str, example: &str) -> Option<SocketAddr> {
+pub(super) fn address(reader: &mut Reader, table: &Table, prefix: &str, example: &str) -> Option<SocketAddr> {
     let text = reader.text(table, prefix, "listen")?;
     let wrong = format!("{text:?} isn't ADDRESS:PORT");
     text.parse().map_err(|_| reader.problem(join(prefix, "listen"), wrong, &format!("for example {example}"))).ok()
@@ -370,42 +374,12 @@ fn log(reader: &mut Reader, table: &Table) -> Option<LogConfig> {
     Some(LogConfig { json, level })
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
-}
-
 /// Fills in the lines: of the key, or of the nearest table around it that is there.
 fn locate(text: &str, problems: &mut [Problem]) {
-    let Ok(document) = DeTable::parse(text) else { return };
+    let Some(lines) = Lines::parse(text) else { return };
     for problem in problems {
-        problem.line = offset(document.get_ref(), &problem.path).map(|offset| line_at(text, offset));
+        problem.line = lines.of(&problem.path);
     }
-}
-
-fn offset(table: &DeTable<'_>, path: &str) -> Option<usize> {
-    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
-    let (key, value) = table.iter().find(|(key, _)| key.get_ref() == first)?;
-    let here = key.span().start;
-    match value.get_ref() {
-        DeValue::Table(inner) if !rest.is_empty() => Some(offset(inner, rest).unwrap_or(here)),
-        DeValue::Array(items) if !rest.is_empty() => {
-            let (id, rest) = rest.split_once('.').unwrap_or((rest, ""));
-            let (position, item) = items.iter().enumerate().find(|(position, item)| is_item(item, *position, id))?;
-            let _ = position;
-            match item.get_ref() {
-                DeValue::Table(inner) => Some(offset(inner, rest).unwrap_or(item.span().start)),
-                _ => Some(item.span().start),
-            }
-        }
-        _ => Some(here),
-    }
-}
-
-/// `provider.entra.…` is the table with that id; `provider.2.…` the second one, when it has no id.
-fn is_item(item: &Spanned<DeValue<'_>>, position: usize, name: &str) -> bool {
-    let DeValue::Table(table) = item.get_ref() else { return name == (position + 1).to_string() };
-    let id = table.iter().find(|(key, _)| key.get_ref() == "id").and_then(|(_, value)| value.get_ref().as_str());
-    id.map_or_else(|| name == (position + 1).to_string(), |id| id == name)
 }
 
 /// Lines for problems that the component found, whose paths begin at the provider's table.

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, read at once, every problem with the key and the line. What the host needs it takes
 //! out of a `[[provider]]` table; the rest is the component's, which validates it itself.
 
+mod admin;
 mod cloud;
 mod credential;
 mod error;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+pub use admin::AdminConfig;
 pub use error::{ConfigError, Problem};
 pub(crate) use file::locate_in as locate;
 pub use logo::Logo;
@@ -57,6 +59,8 @@ pub struct Config {
     pub audit_file: Option<PathBuf>,
     /// What is allowed and unwise.
     pub warnings: Vec<Problem>,
+    /// The playground for administrators, if there is one.
+    pub admin: Option<AdminConfig>,
 }
 
 /// `public_url`, checked.

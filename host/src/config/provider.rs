@@ -1,5 +1,5 @@
-//! `[[provider]]`: the host takes out what is its own (the credential, the allow-list) and hands the rest to the component
-//! as JSON. Which keys the component knows, and what they mean, is its `configuration` interface's subject.
+//! `[[provider]]`: the host reads what is its own (the credential, the allow-list) and hands the rest to the component as
+//! JSON (`provider_table`). Which keys the component knows, and what they mean, is its `configuration` interface's subject.
 
 use std::fmt;
 
@@ -79,6 +79,8 @@ pub struct Provider {
     pub credential_origins: AllowedOrigins,
     /// The table as the component gets it.
     pub component_json: String,
+    /// The component's keys as they were written: without secrets, or where those are.
+    pub component_table: Table,
     /// Accounts that an administrator gave to identities.
     pub approved_links: Vec<ApprovedLink>,
     /// `response_mode = "form_post"`: the answer comes as a form of the provider's site.
@@ -101,9 +103,6 @@ impl Provider {
         self.approved_links.iter().find(|link| link.identity == key).map(|link| link.account.as_str())
     }
 }
-
-/// Keys that the component never sees, beside those of the credential.
-const HOST_ONLY: [&str; 5] = ["allowed_origins", "directory", "development_loopback", "approved_link", "logo_file"];
 
 pub(super) fn read_all(reader: &mut Reader, table: &Table, loopback_http: bool) -> Vec<Provider> {
     let tables = match table.get("provider") {
@@ -162,13 +161,10 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
     let credential = credential::read(reader, table, &prefix, &about);
     let (kind, client_id, base_url) = (kind?, client_id?, base_url?);
     let (allowed, credential_origins) = origins(reader, table, &prefix, kind, &base_url, loopback_http)?;
-    let display_name = display_name.unwrap_or_else(|| match kind {
-        ProviderKind::Microsoft => "Sign in with Microsoft".into(),
-        ProviderKind::Oidc => "Sign in with OpenID".into(),
-    });
+    let display_name = display_name.unwrap_or_else(|| provider_table::default_display_name(kind.as_str()).to_owned());
     let approved_links = approved_links(reader, table, &prefix);
     let logo = logo(reader, table, &prefix);
-    let component_json = component_json(reader, table, &prefix, &display_name, loopback_http)?;
+    let component_json = component_json(reader, table, &prefix, loopback_http)?;
     Some(Provider {
         id,
         kind,
@@ -179,6 +175,7 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
         allowed,
         credential_origins,
         component_json,
+        component_table: provider_table::component_table(table),
         approved_links: approved_links?,
         // Whether the word is one of the component's is for the component to say.
         answers_with_form: table.get("response_mode").and_then(Value::as_str).map(str::trim) == Some("form_post"),
@@ -308,20 +305,8 @@ fn add(reader: &mut Reader, origins: &mut AllowedOrigins, path: &str, text: &str
     }
 }
 
-fn component_json(
-    reader: &mut Reader,
-    table: &Table,
-    prefix: &str,
-    display_name: &str,
-    loopback_http: bool,
-) -> Option<String> {
-    let mut component = table.clone();
-    for key in HOST_ONLY.iter().chain(&credential::KEYS) {
-        component.remove(*key);
-    }
-    component.insert("display_name".into(), Value::String(display_name.to_owned()));
-    component.insert("development_loopback".into(), Value::Boolean(loopback_http));
-    serde_json::to_string(&component)
+fn component_json(reader: &mut Reader, table: &Table, prefix: &str, loopback_http: bool) -> Option<String> {
+    provider_table::component_json(table, loopback_http)
         .map_err(|error| reader.problem(prefix, format!("can't be handed to the plugin: {error}"), ""))
         .ok()
 }

@@ -41,7 +41,7 @@ pub struct Problem {
 }
 
 /// The most problems that are told at once.
-const MAX_PROBLEMS: usize = 64;
+pub(crate) const MAX_PROBLEMS: usize = 64;
 /// The largest configuration, in bytes.
 const MAX_BYTES: usize = 256 << 10;
 

@@ -39,6 +39,8 @@ pub struct Chrome {
 impl Chrome {
     /// Starts one.
     pub async fn start(settings: Settings) -> Self {
+        // The client that talks to the driver wants one, for TLS that it never uses. There may be one already, the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let process = Driver::start();
         let profile = tempfile::tempdir().expect("a temporary folder");
         let mut capabilities = DesiredCapabilities::chrome();

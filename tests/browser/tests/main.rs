@@ -1,5 +1,7 @@
 //! The pages in Chromium: what people do, in the order in which they do it.
 
+mod core;
+mod playground;
 mod refusals;
 mod sign_in;
 

@@ -12,6 +12,7 @@ mod independent;
 mod linking;
 mod oidc_provider_itself;
 mod pages;
+mod playground;
 mod policy;
 mod refused;
 mod several;

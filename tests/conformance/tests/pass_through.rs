@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use conformance::service::{self, Service};
+use conformance::service::Service;
 use conformance::{Browser, Entra, HostOptions};
 use defguard_openid_host::{Elsewhere, router_beside};
 use entra_emulator::fixtures::person;
@@ -312,8 +312,9 @@ async fn inside_the_proxys_own_router() {
 #[tokio::test]
 async fn the_example_serves() {
     let service = Service::prepare(HostOptions::default()).await;
-    let example = service::binary().with_file_name("examples").join("in_proxy");
-    assert!(example.exists(), "{} isn't there: `cargo test` builds it with everything else", example.display());
+    // Cargo puts it beside the folder of this very program.
+    let example = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("in_proxy");
+    assert!(example.exists(), "{} isn't there: cargo test builds it with everything else", example.display());
     let mut running = service.run(Command::new(example).arg(service.config())).await;
     let browser = Browser::new(&service.url);
     let table = [

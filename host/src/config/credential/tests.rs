@@ -139,7 +139,7 @@ fn what_is_taken() {
     for (name, keys, expected) in table {
         let provider = folder.parse(&keys).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
         assert!(expected(&provider.credential), "{name}: {:?}", provider.credential);
-        for key in KEYS {
+        for key in provider_table::CREDENTIAL_KEYS {
             assert!(!provider.component_json.contains(&format!("\"{key}\"")), "{name}: the component sees {key}");
         }
         assert!(!format!("{provider:?}").contains("hunter2"), "{name}: printed");
