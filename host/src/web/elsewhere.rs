@@ -20,6 +20,10 @@ use crate::upstream::Upstream;
 /// To a person whose request can't be passed on.
 pub(super) const UNREACHABLE: &str = "Defguard can't be reached right now. Please try again in a few minutes.";
 
+/// On an answer that isn't ours, or has our headers already: they aren't put on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotOurs;
+
 type Handler = dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync;
 
 /// Who answers them.
@@ -63,7 +67,9 @@ impl Elsewhere {
         if let Some(OriginalUri(uri)) = request.extensions_mut().remove() {
             *request.uri_mut() = uri;
         }
-        (self.0)(request).await
+        let mut answer = (self.0)(request).await;
+        answer.extensions_mut().insert(NotOurs);
+        answer
     }
 }
 
@@ -77,11 +83,12 @@ async fn pass(upstream: &Upstream, request: Request) -> Response {
             let trace = TraceId::new();
             tracing::warn!(%trace, code = error.code(), "{error}");
             let answer = Answer::new(error.status(), error.code(), UNREACHABLE, true);
-            if is_api {
+            super::protect(if is_api {
                 answer.json(&trace)
             } else {
                 browser::refuse(language, &answer, axum::http::HeaderMap::new(), &trace).into_response()
-            }
+            })
+            .await
         }
     }
 }

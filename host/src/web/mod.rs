@@ -27,6 +27,7 @@ use crate::gateway::Gateway;
 use crate::upstream::Upstream;
 
 pub use elsewhere::Elsewhere;
+use elsewhere::NotOurs;
 pub use test_login::{TestOutcome, test_router};
 
 /// Bytes of a request's body.
@@ -113,10 +114,13 @@ async fn health(axum::extract::State(gateway): axum::extract::State<Arc<Gateway>
     }))
 }
 
-/// Headers of every answer. Pages load our own script, style sheet and pictures only, and can't be framed.
+/// Headers of every answer of ours. Pages load our own script, style sheet and pictures only, and can't be framed.
 async fn protect(mut response: Response) -> Response {
     const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
                        form-action 'none'; frame-ancestors 'none'";
+    if response.extensions().get::<NotOurs>().is_some() {
+        return response;
+    }
     let headers = response.headers_mut();
     let fixed: [(HeaderName, &str); 5] = [
         (CONTENT_SECURITY_POLICY, CSP),

@@ -145,6 +145,12 @@ async fn what_is_not_ours_is_the_proxys() {
     }
 }
 
+/// None of our headers is on it.
+fn is_the_proxys_own(answer: &conformance::Answer, name: &str) {
+    let has = |wanted: &str| answer.headers.iter().any(|(name, _)| name == wanted);
+    assert!(has("x-powered-by") && !has("content-security-policy") && !has("cache-control"), "{name}: {answer:?}");
+}
+
 #[tokio::test]
 async fn multi_factor_sign_in_is_the_proxys() {
     let proxy = Proxy::start().await;
@@ -154,6 +160,7 @@ async fn multi_factor_sign_in_is_the_proxys() {
         let answer = stack.browser().post_json(&format!("/api/v1/openid/{path}"), &body).await;
         assert_eq!(answer.body, r#"{"from":"proxy"}"#, "{path}");
         assert_eq!(proxy.last().body, body.to_string(), "{path}: untouched");
+        is_the_proxys_own(&answer, path);
     }
 }
 
@@ -169,6 +176,7 @@ async fn the_proxys_own_page_works_unchanged() {
     let callback = back.location.unwrap();
     let page = browser.get(&callback).await;
     assert!(page.body.contains("<title>Defguard</title>"), "the proxy's page: {}", page.body);
+    is_the_proxys_own(&page, "its page would not work under our policy");
     let done = browser.finish(&callback).await;
     assert_eq!(done.status, 200, "{}", done.body);
     let token = done.json()["token"].clone();
@@ -207,6 +215,7 @@ async fn a_proxy_that_is_not_there() {
     for path in ["/", "/api/v1/info"] {
         let answer = stack.browser().get(path).await;
         assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreachable"), "{path}: {}", answer.body);
+        assert!(answer.headers.iter().any(|(name, _)| name == "content-security-policy"), "{path}: this page is ours");
     }
     assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200, "sign-in doesn't need it");
 }
