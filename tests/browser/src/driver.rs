@@ -12,8 +12,12 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// On a port that it chooses.
+    /// On a port that it chooses. It may find that port taken in the other of IPv4 and IPv6, and ends then: it chooses anew.
     pub(crate) fn start() -> Self {
+        (0..10).find_map(|_| Self::try_start()).expect("chromedriver ended ten times without saying its port")
+    }
+
+    fn try_start() -> Option<Self> {
         let mut child = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -30,11 +34,12 @@ impl Driver {
         });
         let Some(port) = port else {
             let _ = child.kill();
-            panic!("chromedriver ended without saying its port");
+            let _ = child.wait();
+            return None;
         };
         // Read on, so that it never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { url: format!("http://127.0.0.1:{port}"), child }
+        Some(Self { url: format!("http://127.0.0.1:{port}"), child })
     }
 }
 
