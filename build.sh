@@ -81,14 +81,14 @@ build_component() {
   in_root "$CARGO_TARGET_DIR/release/pack" "$CARGO_TARGET_DIR/$wasm/plugin/openid.wasm" target/openid.wasm wit
 }
 
-# The same crate once more, for browsers: in a profile and so in a folder of its own.
+# The same crate once more, for browsers: in a profile, and so in a folder, of its own.
 build_playground() {
   need_wasm_target
   say "the playground"
   # None of the flags of .cargo/config.toml, which are the component's: browsers have no wide arithmetic.
-  RUSTFLAGS='' in_root cargo build --locked -p defguard-openid-plugin --features browser --target "$wasm" --profile playground
+  RUSTFLAGS='' in_root cargo build --locked -p defguard-openid-plugin --features browser --target "$wasm" --profile browser
   build_bins playground
-  in_root "$CARGO_TARGET_DIR/release/playground" "$CARGO_TARGET_DIR/$wasm/playground/openid.wasm" target/playground
+  in_root "$CARGO_TARGET_DIR/release/playground" "$CARGO_TARGET_DIR/$wasm/browser/openid.wasm" target/playground
 }
 
 # The host, and further binaries by name.

@@ -1,5 +1,6 @@
 //! Who is let in to the administrators' listener. The `Host` header must name it, else a page of anybody's whose name was
-//! made to point here could read it (DNS rebinding); and if there is a password, it must be told (RFC 7617).
+//! made to point here could read it (DNS rebinding); if there is a password, it must be told (RFC 7617); and if there is none,
+//! a request that came through a proxy may be anybody's.
 
 use std::net::IpAddr;
 use std::str::FromStr as _;
@@ -23,6 +24,8 @@ use crate::config::AdminConfig;
 
 /// The user name that goes with the password.
 const USER: &str = "admin";
+/// What proxies add: RFC 7239, RFC 9110 section 7.6.3, and what they did before. A tunnel adds nothing.
+const FORWARDED: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 const CHALLENGE: &str = r#"Basic realm="Defguard OpenID administration", charset="UTF-8""#;
 
 /// What a request must bring.
@@ -80,6 +83,11 @@ impl Guard {
         Host::parse(authority.host()).is_ok_and(|host| self.hosts.contains(&host))
     }
 
+    /// Whether a proxy on this machine brought somebody to a listener that is open because only this machine can connect.
+    fn is_brought(&self, headers: &HeaderMap) -> bool {
+        self.credentials.is_none() && FORWARDED.iter().any(|name| headers.contains_key(*name))
+    }
+
     fn is_authorized(&self, headers: &HeaderMap) -> bool {
         let Some(credentials) = &self.credentials else { return true };
         let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -95,6 +103,11 @@ pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
     if !guard.is_host(request.headers()) {
         let text = "This listener isn't called by that name: see `names` of [admin] in the host's configuration.\n";
         return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
+    }
+    if guard.is_brought(request.headers()) {
+        let text = "This came through a proxy, and this listener has no password: set `password_file` of [admin] in the host's \
+                    configuration.\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
     }
     if !guard.is_authorized(request.headers()) {
         if request.headers().contains_key(AUTHORIZATION) {

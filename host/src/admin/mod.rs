@@ -23,10 +23,12 @@ pub use site::{Site, SiteError};
 
 /// Where the page is.
 pub const PLAYGROUND_PATH: &str = "/admin/playground/";
-/// What the page may do: run its own scripts and its own WebAssembly, and connect to nothing. The page says the same in its
-/// head, but for who may frame it, which only a header can say.
+/// What the page may do: run its own scripts and its own WebAssembly, and connect to nothing; and no text becomes markup or
+/// a script (Trusted Types: the one policy gives the worker's address). The page says the same in its head, but for who may
+/// frame it, which only a header can say.
 const PLAYGROUND_CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; \
-                              img-src data:; connect-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                              img-src data:; connect-src 'none'; base-uri 'none'; form-action 'none'; \
+                              require-trusted-types-for 'script'; trusted-types worker; frame-ancestors 'none'";
 
 /// `GET /admin/playground/` and the files beside it, for whom `[admin]` lets in.
 pub fn router(config: &AdminConfig, site: Site) -> Result<Router, SiteError> {

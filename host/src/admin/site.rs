@@ -27,7 +27,7 @@ const MAX_BYTES: u64 = 16 << 20;
 const MARK: &str = r#"<script type="application/json" id="running">""</script>"#;
 /// Before the running configuration.
 const NOTE: &str = "# The running configuration, without comments and without what only the host reads: the credential,\n\
-                    # allowed_origins and approved_link. Keep those in your file.\n";
+                    # logo_file, allowed_origins and approved_link. Keep those in your file.\n";
 
 /// Why there is no page to serve.
 #[derive(Debug, thiserror::Error)]

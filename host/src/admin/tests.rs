@@ -144,6 +144,29 @@ async fn the_password_if_there_is_one() {
     assert_eq!(response.status(), 421);
 }
 
+/// A proxy on the same machine is a caller on loopback: name, password, header, status.
+#[tokio::test]
+async fn a_proxy_doesnt_open_it_to_others() {
+    let good = basic(&format!("admin:{PASSWORD}"));
+    let table: &[(&str, Option<&str>, (&str, &str), u16)] = &[
+        ("a browser", None, ("accept", "text/html"), 200),
+        ("nginx, as it is often set up", None, ("x-real-ip", "192.0.2.9"), 403),
+        ("Caddy, Traefik", None, ("x-forwarded-for", "192.0.2.9"), 403),
+        ("who it was called as", None, ("x-forwarded-host", "admin.example"), 403),
+        ("RFC 7239", None, ("forwarded", "for=192.0.2.9"), 403),
+        ("RFC 9110", None, ("via", "1.1 proxy"), 403),
+        ("with a password", Some(PASSWORD), ("x-forwarded-for", "192.0.2.9"), 200),
+    ];
+    for (name, password, header, status) in table {
+        let app = app(&admin("127.0.0.1:9466", &[], *password));
+        let headers = [("host", "127.0.0.1:9466"), ("authorization", good.as_str()), *header];
+        let (response, body) = send(&app, Method::GET, PLAYGROUND_PATH, &headers).await;
+        assert_eq!(response.status(), *status, "{name}: {body}");
+        assert_eq!(body.contains("op.example"), *status == 200, "{name}: {body}");
+        assert_eq!(body.contains("password_file"), *status == 403, "{name}: {body}");
+    }
+}
+
 /// Method, path, status, media type.
 #[tokio::test]
 async fn the_page_and_its_files_and_nothing_else() {
@@ -180,6 +203,7 @@ async fn the_page_and_its_files_and_nothing_else() {
             "script-src 'self' 'wasm-unsafe-eval';",
             "connect-src 'none';",
             "form-action 'none';",
+            "require-trusted-types-for 'script';",
             "frame-ancestors 'none'",
         ] {
             assert!(csp.contains(part), "{method} {path}: {part} isn't in {csp}");

@@ -1,4 +1,5 @@
-//! `[admin]`: the listener of the playground. Off without that table; what others can reach has a password.
+//! `[admin]`: the listener of the playground. Off without that table; what others can reach, directly or by a name, has a
+//! password.
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -27,7 +28,7 @@ pub struct AdminConfig {
     pub playground: PathBuf,
     /// Names besides the address by which browsers may call this listener.
     pub names: Vec<Host>,
-    /// Asked for with HTTP Basic; always there if others than this machine can connect.
+    /// Asked for with HTTP Basic; always there if others than this machine can connect, or call it by a name.
     pub password: Option<Secret>,
 }
 
@@ -51,6 +52,12 @@ pub(super) fn read(reader: &mut Reader, table: &Table, plugin: Option<&Path>) ->
     if password.is_none() && !listen.ip().is_loopback() {
         let message = format!("missing, and others than this machine can connect to {listen}");
         reader.problem("admin.password_file", message, PASSWORD_HINT);
+        good = false;
+    }
+    if password.is_none() && listen.ip().is_loopback() && !names.is_empty() {
+        // A name of this machine's own would be `localhost`: whoever has another comes through a proxy.
+        let message = "missing, and `names` are for browsers that a proxy brings here";
+        reader.problem("admin.password_file", message.to_owned(), PASSWORD_HINT);
         good = false;
     }
     if names.is_empty() && listen.ip().is_unspecified() {
@@ -180,6 +187,12 @@ mod tests {
                 "every address, with a name",
                 "listen = \"0.0.0.0:9466\"\npassword_file = \"good\"\nnames = [\"admin.example\", \"192.0.2.7\"]",
                 &[],
+            ),
+            ("loopback with a name and a password", "names = [\"admin.example\"]\npassword_file = \"good\"", &[]),
+            (
+                "loopback with a name, so behind a proxy, without a password",
+                "names = [\"admin.example\"]",
+                &["admin.password_file", "that a proxy brings here", "line 11"],
             ),
             (
                 "an address without a password",

@@ -11,6 +11,12 @@ const MAX_FILE_BYTES = 1024 * 1024;
 /** The mapped fields in the order in which people read them; attributes follow. */
 const FIELDS = ['username', 'email', 'email_verified', 'given_name', 'family_name', 'display_name', 'phone'];
 
+/** How long a browser may take to begin with a file that it was given, in milliseconds. */
+const DOWNLOAD_MS = 10000;
+const WORKER = './worker.mjs';
+/** The one address of a script that this page asks for: no other is taken (Trusted Types, where browsers have them). */
+const trusted = globalThis.trustedTypes?.createPolicy('worker', { createScriptURL: () => WORKER });
+
 const byId = (id) => document.getElementById(id);
 const configuration = byId('configuration');
 const input = byId('input');
@@ -34,7 +40,7 @@ let pause;
 let limit;
 
 function startWorker() {
-  worker = new Worker('./worker.mjs', { type: 'module' });
+  worker = new Worker(trusted?.createScriptURL('') ?? WORKER, { type: 'module' });
   worker.addEventListener('message', ({ data }) => receive(data));
   worker.addEventListener('error', () => say('The plugin could not be loaded: this browser may be too old.'));
 }
@@ -45,6 +51,7 @@ function restartWorker(reason) {
   answered = false;
   startWorker();
   byId('outcome').hidden = true;
+  byId('results').ariaBusy = 'false';
   say(reason);
 }
 
@@ -56,6 +63,7 @@ function ask() {
   waiting = false;
   answered = false;
   asked += 1;
+  byId('results').ariaBusy = 'true';
   const question = { configuration: configuration.value, provider: Math.max(provider.selectedIndex, 0), input: input.value };
   worker.postMessage({ number: asked, ...question });
   limit = setTimeout(() => {
@@ -63,7 +71,9 @@ function ask() {
   }, LIMIT_MS);
 }
 
+/** What is shown is of what was there before. */
 function askSoon() {
+  byId('results').ariaBusy = 'true';
   clearTimeout(pause);
   pause = setTimeout(ask, PAUSE_MS);
 }
@@ -78,6 +88,7 @@ function receive(answer) {
   else byId('version').textContent = answer.version; // the first message, once it can be asked
   answered = true;
   if (waiting) ask();
+  else byId('results').ariaBusy = 'false';
 }
 
 // Showing the answer
@@ -98,32 +109,33 @@ function show({ checked, played }) {
   byId('outcome').hidden = !preview;
   byId('token-note').hidden = played?.input !== 'unverified_token';
   if (preview) showPreview(preview, played.header);
-  document.documentElement.dataset.answered = String(asked);
-  say(summary(checked, unplayed.length, preview));
+  say(summary(checked, unplayed.length, played));
 }
 
-function summary(checked, unplayed, preview) {
+function summary(checked, unplayed, played) {
   const count = (severity) => checked.problems.filter((problem) => problem.severity === severity).length;
   const words = (number, word) => (number === 0 ? [] : [`${number} ${word}${number === 1 ? '' : 's'}`]);
   const problems = [...words(count('error'), 'error'), ...words(count('warning'), 'warning')];
   const configured = problems.length === 0 ? 'The configuration is good.' : `The configuration has ${problems.join(' and ')}.`;
+  const preview = played?.preview;
   if (preview) {
-    return preview.outcome === 'let_in'
-      ? `${configured} This person would be let in.`
-      : `${configured} This person would be refused: ${preview.refusal.code}.`;
+    const unverified = played.input === 'unverified_token' ? ' The token is decoded, not verified.' : '';
+    const outcome = preview.outcome === 'let_in' ? 'let in' : `refused: ${preview.refusal.code}`;
+    return `${configured} This person would be ${outcome}.${unverified}`;
   }
   if (unplayed > 0) return `${configured} The person's claims can't be read.`;
   return configured;
 }
 
 function showProviders(providers) {
+  if (providers.length === 0) return; // half a line isn't TOML: whose turn it is stays
   const known = Array.from(provider.options, (option) => option.textContent);
   if (known.length !== providers.length || known.some((name, position) => name !== providers[position])) {
     const chosen = provider.selectedIndex;
     provider.replaceChildren(...providers.map((name) => element('option', '', name)));
     provider.selectedIndex = Math.min(Math.max(chosen, 0), providers.length - 1);
     // What was asked about is gone: ask about what is chosen now.
-    if (chosen >= providers.length && providers.length > 0) askSoon();
+    if (chosen >= providers.length) askSoon();
   }
   byId('provider-choice').hidden = providers.length < 2;
 }
@@ -132,11 +144,17 @@ function showProviders(providers) {
 function goTo(line) {
   const button = element('button', 'line', `line ${line}`);
   button.type = 'button';
+  button.ariaLabel = `Go to line ${line}`;
   button.addEventListener('click', () => {
     const lines = configuration.value.split('\n');
     const start = lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0);
     configuration.focus();
     configuration.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
+    // Browsers don't scroll to a selection; no line is wrapped, so all are of one height. A third of the area stays above.
+    const height = parseFloat(getComputedStyle(configuration).lineHeight);
+    configuration.scrollTop = (line - 1) * height - configuration.clientHeight / 3;
+    configuration.scrollLeft = 0;
+    configuration.scrollIntoView({ block: 'nearest' });
   });
   return button;
 }
@@ -191,7 +209,7 @@ function showPreview(preview, header) {
   ];
   if (preview.existing_account) {
     const [verdict, reason] = preview.existing_account;
-    decisions.push(row('same address', `an account that is nobody's ${verdict}: ${reason}`, 'decision-existing-account'));
+    decisions.push(row('an account with this address', `${verdict}: ${reason}`, 'decision-existing-account'));
   }
   byId('decisions').replaceChildren(...decisions);
   showGroups(preview.groups);
@@ -248,7 +266,12 @@ file.addEventListener('change', async () => {
     say(`${chosen.name} has ${chosen.size} bytes: that is no configuration.`);
     return;
   }
-  configuration.value = await chosen.text();
+  try {
+    configuration.value = await chosen.text();
+  } catch {
+    say(`${chosen.name} can't be read.`);
+    return;
+  }
   provider.selectedIndex = 0;
   ask();
 });
@@ -259,7 +282,7 @@ byId('export').addEventListener('click', () => {
   link.href = url;
   link.download = 'provider.toml';
   link.click();
-  URL.revokeObjectURL(url);
+  setTimeout(() => URL.revokeObjectURL(url), DOWNLOAD_MS);
 });
 
 const running = JSON.parse(byId('running').textContent);

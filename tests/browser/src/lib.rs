@@ -3,6 +3,7 @@
 
 mod axe;
 mod driver;
+mod net_log;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
 use driver::Driver;
+pub use net_log::NetLog;
 
 /// How long a condition may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -26,6 +28,8 @@ pub struct Settings {
     pub without_cookies: bool,
     /// Whether it runs no script.
     pub without_scripts: bool,
+    /// Whether everything that its network stack does is written down, for [`Chrome::end`].
+    pub net_log: bool,
 }
 
 /// A browser with one window.
@@ -33,7 +37,7 @@ pub struct Chrome {
     driver: WebDriver,
     // Goes after the session: whatever that leaves behind ends with it.
     _process: Driver,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Chrome {
@@ -45,7 +49,7 @@ impl Chrome {
         let profile = tempfile::tempdir().expect("a temporary folder");
         let mut capabilities = DesiredCapabilities::chrome();
         let language = if settings.language.is_empty() { "en-US" } else { settings.language };
-        let arguments = [
+        let mut arguments = vec![
             "--headless=new".to_owned(),
             // Containers rarely have what Chromium's own sandbox needs, and its pages are ours.
             "--no-sandbox".to_owned(),
@@ -57,6 +61,11 @@ impl Chrome {
             format!("--user-data-dir={}", profile.path().display()),
             "--window-size=900,1100".to_owned(),
         ];
+        if settings.net_log {
+            arguments.push(format!("--log-net-log={}", net_log::path(profile.path()).display()));
+            // With every byte that is sent, before TLS.
+            arguments.push("--net-log-capture-mode=Everything".to_owned());
+        }
         for argument in &arguments {
             capabilities.add_arg(argument).expect("an argument is a text");
         }
@@ -70,12 +79,19 @@ impl Chrome {
         let driver = WebDriver::new(&process.url, capabilities).await.unwrap_or_else(|error| {
             panic!("Chromium doesn't start: {error}. Install Debian's packages chromium and chromium-driver")
         });
-        Self { driver, _process: process, _profile: profile }
+        Self { driver, _process: process, profile }
     }
 
     /// With nothing special.
     pub async fn plain() -> Self {
         Self::start(Settings::default()).await
+    }
+
+    /// Ends it, and what its network stack did: for a browser that was started with [`Settings::net_log`].
+    pub async fn end(self) -> NetLog {
+        // The log is whole only when the browser has gone.
+        self.driver.quit().await.expect("Chromium ends");
+        NetLog::read(self.profile.path())
     }
 
     /// The WebDriver session.
