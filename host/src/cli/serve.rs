@@ -20,7 +20,6 @@ const DRAIN: Duration = Duration::from_secs(50);
 pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path)?;
     telemetry::start(&config.log);
-    let listener = bind(config.listen, "listen").await?;
     let metrics_listener = match config.metrics_listen {
         Some(address) => Some(bind(address, "metrics.listen").await?),
         None => None,
@@ -32,6 +31,8 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         }
         None => None,
     };
+    // Last, so that whoever is let in here finds the others too.
+    let listener = bind(config.listen, "listen").await?;
     let address = listener.local_addr()?;
     let gateway = Gateway::start(config).await?;
     for provider in &gateway.config().providers {
