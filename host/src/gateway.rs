@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::linking::{EmailLinking, LinkDecision, Linking};
 use crate::metrics::Metrics;
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
-use crate::sandbox::bindings::exports::defguard::openid::login;
+use crate::sandbox::bindings::exports::defguard::openid::{directory, login};
 use crate::sandbox::{CallError, Finding, Limits, LoadError, Plugin, PluginSlot, Runtime, watch};
 use crate::storage::{Namespace, Storage, StorageError};
 
@@ -413,6 +413,25 @@ impl Gateway {
     pub async fn probe(&self, provider: &Provider, trace: &TraceId) -> Result<Vec<Finding>, LoginError> {
         let grant = self.grant(provider, trace)?;
         self.slot.current().probe(grant, &provider.component_json).await.map_err(LoginError::Plugin)
+    }
+
+    /// The next page of a provider's directory.
+    pub async fn directory_page(
+        &self,
+        provider: &Provider,
+        read: &[directory::Collection],
+        cursor: Option<&str>,
+        trace: &TraceId,
+    ) -> Result<Result<directory::Page, directory::Failure>, LoginError> {
+        let grant = self.grant(provider, trace)?;
+        let page = self.slot.current().directory_page(grant, &provider.component_json, read, cursor).await;
+        page.map_err(LoginError::Plugin)
+    }
+
+    /// "Test connection" of a provider's directory: whether it can be read, permission by permission.
+    pub async fn test_connection(&self, provider: &Provider, trace: &TraceId) -> Result<Vec<Finding>, LoginError> {
+        let grant = self.grant(provider, trace)?;
+        self.slot.current().test_connection(grant, &provider.component_json).await.map_err(LoginError::Plugin)
     }
 
     /// A step of a login, in the log and the metrics; where a login ended, in the audit record.

@@ -28,6 +28,7 @@ pub mod linking;
 pub mod metrics;
 pub mod sandbox;
 pub mod storage;
+pub mod sync;
 pub mod telemetry;
 pub mod upstream;
 pub mod web;

@@ -90,6 +90,9 @@ pub enum HttpError {
 pub trait Http {
     /// Sends one.
     fn send(&self, request: Request) -> Result<Response, HttpError>;
+
+    /// Sends several at once, 16 at most; the answers come in the order of the requests.
+    fn send_all(&self, requests: Vec<Request>) -> Vec<Result<Response, HttpError>>;
 }
 
 /// `storage.error`.

@@ -10,6 +10,7 @@ use crate::claims::account::AccountKind;
 use crate::claims::groups::Groups;
 use crate::claims::preview;
 use crate::configuration;
+use crate::directory::{self, connection, round};
 use crate::login::begin::{self, BeginRequest};
 use crate::login::complete::{self, CompleteRequest};
 use crate::login::probe;
@@ -25,6 +26,7 @@ mod bindings {
 
 use bindings::defguard::openid as imports;
 use bindings::exports::defguard::openid::configuration as config_wit;
+use bindings::exports::defguard::openid::directory as directory_wit;
 use bindings::exports::defguard::openid::login as login_wit;
 
 struct Component;
@@ -129,15 +131,123 @@ impl config_wit::Guest for Component {
 
     fn probe(provider: String) -> Vec<config_wit::Finding> {
         report_panics();
-        probe::probe(Host.world(), &provider)
+        findings(probe::probe(Host.world(), &provider))
+    }
+}
+
+impl directory_wit::Guest for Component {
+    fn test_connection(provider: String) -> Vec<config_wit::Finding> {
+        report_panics();
+        findings(connection::test_connection(Host.world(), &provider))
+    }
+
+    fn next_page(
+        provider: String,
+        read: Vec<directory_wit::Collection>,
+        cursor: Option<String>,
+    ) -> Result<directory_wit::Page, directory_wit::Failure> {
+        report_panics();
+        let read: Vec<_> = read
             .into_iter()
-            .map(|finding| config_wit::Finding {
-                name: finding.name,
-                verdict: verdict(finding.verdict),
-                detail: finding.detail,
-                hint: finding.hint,
+            .map(|collection| match collection {
+                directory_wit::Collection::Users => directory::Collection::Users,
+                directory_wit::Collection::Groups => directory::Collection::Groups,
             })
-            .collect()
+            .collect();
+        let page = round::next_page(Host.world(), &provider, &read, cursor.as_deref()).map_err(failure)?;
+        Ok(directory_wit::Page {
+            changes: page.changes.into_iter().map(change).collect(),
+            cursor: page.cursor,
+            is_last: page.is_last,
+            wait_ms: page.wait_ms,
+            requests: page.requests,
+            refused: page.refused,
+            setback: page.setback,
+        })
+    }
+}
+
+fn findings(findings: Vec<probe::Finding>) -> Vec<config_wit::Finding> {
+    findings
+        .into_iter()
+        .map(|finding| config_wit::Finding {
+            name: finding.name,
+            verdict: verdict(finding.verdict),
+            detail: finding.detail,
+            hint: finding.hint,
+        })
+        .collect()
+}
+
+fn collection(collection: directory::Collection) -> directory_wit::Collection {
+    match collection {
+        directory::Collection::Users => directory_wit::Collection::Users,
+        directory::Collection::Groups => directory_wit::Collection::Groups,
+    }
+}
+
+fn text(text: directory::Text) -> directory_wit::Text {
+    match text {
+        directory::Text::Unsaid => directory_wit::Text::Unsaid,
+        directory::Text::None => directory_wit::Text::None,
+        directory::Text::Value(value) => directory_wit::Text::Value(value),
+    }
+}
+
+fn removal(removal: directory::Removal) -> directory_wit::Removal {
+    match removal {
+        directory::Removal::Restorable => directory_wit::Removal::Restorable,
+        directory::Removal::Permanent => directory_wit::Removal::Permanent,
+    }
+}
+
+fn members(members: directory::Members) -> directory_wit::Members {
+    directory_wit::Members { group: members.group, users: members.users, groups: members.groups }
+}
+
+fn change(change: directory::Change) -> directory_wit::Change {
+    use directory::Change;
+    match change {
+        Change::Restart(of) => directory_wit::Change::Restart(collection(of)),
+        Change::User(user) => directory_wit::Change::User(directory_wit::User {
+            id: user.id,
+            user_principal_name: text(user.user_principal_name),
+            mail: text(user.mail),
+            other_mails: user.other_mails,
+            display_name: text(user.display_name),
+            given_name: text(user.given_name),
+            surname: text(user.surname),
+            mobile_phone: text(user.mobile_phone),
+            enabled: user.enabled,
+            guest: user.guest,
+        }),
+        Change::UserRemoved(id, why) => directory_wit::Change::UserRemoved((id, removal(why))),
+        Change::Group(group) => {
+            directory_wit::Change::Group(directory_wit::Group { id: group.id, display_name: text(group.display_name) })
+        }
+        Change::GroupRemoved(id, why) => directory_wit::Change::GroupRemoved((id, removal(why))),
+        Change::MembersAdded(added) => directory_wit::Change::MembersAdded(members(added)),
+        Change::MembersRemoved(removed) => directory_wit::Change::MembersRemoved(members(removed)),
+        Change::Complete(of) => directory_wit::Change::Complete(collection(of)),
+    }
+}
+
+fn failure(failure: directory::Failure) -> directory_wit::Failure {
+    use directory::Failure;
+    match failure {
+        Failure::Misconfigured(reason) => directory_wit::Failure::Misconfigured(reason),
+        Failure::Denied { collection: of, detail } => directory_wit::Failure::Denied(directory_wit::Denial {
+            collection: collection(of),
+            permission: of.permission().into(),
+            detail,
+            hint: directory::permission_hint(of.permission()),
+        }),
+        Failure::Credential { detail, hint } => directory_wit::Failure::Credential((detail, hint)),
+        Failure::Retry { wait_ms, detail, requests } => {
+            directory_wit::Failure::Retry(directory_wit::Setback { wait_ms, detail, requests })
+        }
+        Failure::Malformed(reason) => directory_wit::Failure::Malformed(reason),
+        Failure::CursorInvalid(reason) => directory_wit::Failure::CursorInvalid(reason),
     }
 }
 
@@ -278,6 +388,12 @@ fn http_error(error: imports::http::Error) -> HttpError {
 impl Http for Host {
     fn send(&self, request: Request) -> Result<Response, HttpError> {
         imports::http::send(&to_wit(request)).map(from_wit).map_err(http_error)
+    }
+
+    fn send_all(&self, requests: Vec<Request>) -> Vec<Result<Response, HttpError>> {
+        let requests: Vec<_> = requests.into_iter().map(to_wit).collect();
+        let answers = imports::http::send_all(&requests);
+        answers.into_iter().map(|answer| answer.map(from_wit).map_err(http_error)).collect()
     }
 }
 

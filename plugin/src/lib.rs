@@ -13,6 +13,7 @@
 pub mod capability;
 pub mod claims;
 pub mod configuration;
+pub mod directory;
 pub mod entra;
 pub mod jose;
 pub mod login;

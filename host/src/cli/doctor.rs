@@ -106,12 +106,37 @@ async fn examine(gateway: &Gateway, provider: &Provider) -> ProviderReport {
         }],
     };
     findings.extend(found);
+    if provider.directory.as_ref().is_some_and(|directory| directory.enabled) {
+        findings.extend(directory_findings(gateway, provider).await);
+    }
     ProviderReport {
         provider: provider.id.to_string(),
         kind: provider.kind.as_str(),
         redirect_uri: gateway.config().redirect_uri(&provider.id),
         may_reach: provider.allowed.iter().map(Into::into).collect(),
         findings,
+    }
+}
+
+/// "Test connection": whether the directory can be read, permission by permission.
+async fn directory_findings(gateway: &Gateway, provider: &Provider) -> Vec<Finding> {
+    let named = |name: &str| format!("directory.{name}");
+    match gateway.test_connection(provider, &TraceId::new()).await {
+        Ok(found) => found
+            .into_iter()
+            .map(|finding| Finding {
+                name: named(&finding.name),
+                verdict: audit::verdict(finding.verdict),
+                detail: finding.detail,
+                hint: finding.hint,
+            })
+            .collect(),
+        Err(error) => vec![Finding {
+            name: named("plugin"),
+            verdict: audit::verdict(Verdict::Fail),
+            detail: error.to_string(),
+            hint: String::new(),
+        }],
     }
 }
 

@@ -6,6 +6,7 @@ mod login_test;
 mod map;
 mod report;
 mod serve;
+mod sync;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Provider};
 
-/// The exit code of `login-test` and `map` for a sign-in that would be refused.
+/// The exit code of `login-test` and `map` for a sign-in that would be refused, of `sync` for a run that is held.
 const REFUSED: u8 = 3;
 
 /// Signs people in for Defguard enrollment with Microsoft Entra ID or any OpenID provider.
@@ -39,6 +40,8 @@ enum Command {
     LoginTest(login_test::LoginTest),
     /// Map claims from a file, offline. Exit code 3: the sign-in would be refused
     Map(map::Map),
+    /// Read the directory and apply what changed, or say how the last run ended. Exit code 3: a safety rule holds it
+    Sync(sync::Sync),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +68,7 @@ pub fn run() -> ExitCode {
             Command::Doctor(arguments) => doctor::doctor(&arguments).await,
             Command::LoginTest(arguments) => login_test::login_test(&arguments).await,
             Command::Map(arguments) => map::map(&arguments).await,
+            Command::Sync(arguments) => sync::sync(&arguments).await,
         }
     });
     outcome.unwrap_or_else(|error| {

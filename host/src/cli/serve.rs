@@ -49,6 +49,7 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         // As the metrics: nobody waits for a page of text.
         tokio::spawn(axum::serve(listener, router).into_future());
     }
+    crate::sync::schedule::start(&gateway);
     let app = web::standalone(gateway).into_make_service_with_connect_info::<SocketAddr>();
     let (stopped, mut stop) = tokio::sync::watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;

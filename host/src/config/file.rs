@@ -80,7 +80,7 @@ impl Reader {
         }
     }
 
-    fn refuse_unknown(&mut self, table: &Table, prefix: &str, known: &[&str]) {
+    pub(super) fn refuse_unknown(&mut self, table: &Table, prefix: &str, known: &[&str]) {
         for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
             self.problem(join(prefix, key), "unknown key", &format!("known here: {}", known.join(", ")));
         }

@@ -301,12 +301,12 @@ impl Reader {
     }
 
     /// True or false, with a default.
-    fn flag_or(&mut self, table: &Table, prefix: &str, key: &str, default: bool) -> bool {
+    pub(super) fn flag_or(&mut self, table: &Table, prefix: &str, key: &str, default: bool) -> bool {
         if table.contains_key(key) { self.flag(table, prefix, key) } else { default }
     }
 
     /// A whole number within bounds, with a default.
-    fn number(
+    pub(super) fn number(
         &mut self,
         table: &Table,
         prefix: &str,

@@ -4,6 +4,7 @@
 mod admin;
 mod cloud;
 mod credential;
+mod directory;
 mod error;
 mod file;
 mod handover;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 pub use admin::AdminConfig;
+pub use directory::{DirectoryApply, DirectoryConfig, LeaverBehavior, SyncTarget};
 pub use error::{ConfigError, Problem};
 pub(crate) use file::locate_in as locate;
 pub use logo::Logo;

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::cloud::cloud;
 use super::credential;
+use super::directory::{self, DirectoryConfig};
 use super::file::{Reader, join};
 use super::logo::Logo;
 use crate::capability::AllowedOrigins;
@@ -83,6 +84,8 @@ pub struct Provider {
     pub component_table: Table,
     /// Accounts that an administrator gave to identities.
     pub approved_links: Vec<ApprovedLink>,
+    /// Whether and how the directory is synchronised.
+    pub directory: Option<DirectoryConfig>,
     /// `response_mode = "form_post"`: the answer comes as a form of the provider's site.
     pub answers_with_form: bool,
 }
@@ -155,7 +158,8 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
     let client_id =
         required(reader, table, &prefix, "client_id", "the Application (client) ID of the app registration");
     let display_name = reader.text(table, &prefix, "display_name");
-    refuse_later_features(reader, table, &prefix);
+    refuse_inner_key(reader, table, &prefix);
+    let directory = directory::read(reader, table, &prefix, kind);
     let base_url = required(reader, table, &prefix, "base_url", "Defguard's Base URL, without a trailing slash");
     let about = credential::About { kind, base_url: base_url.as_deref() };
     let credential = credential::read(reader, table, &prefix, &about);
@@ -177,6 +181,7 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
         component_json,
         component_table: provider_table::component_table(table),
         approved_links: approved_links?,
+        directory: directory?,
         // Whether the word is one of the component's is for the component to say.
         answers_with_form: table.get("response_mode").and_then(Value::as_str).map(str::trim) == Some("form_post"),
     })
@@ -230,17 +235,8 @@ fn kind(reader: &mut Reader, table: &Table, prefix: &str) -> Option<ProviderKind
     }
 }
 
-/// Keys of the documented configuration that this version can't serve: better refused than ignored.
-fn refuse_later_features(reader: &mut Reader, table: &Table, prefix: &str) {
-    // Switched off it may stand there, whatever else it says; anything else would be ignored silently.
-    let off = |directory: &Value| directory.get("enabled").and_then(Value::as_bool) == Some(false);
-    if table.get("directory").is_some_and(|directory| !off(directory)) {
-        reader.problem(
-            format!("{prefix}.directory.enabled"),
-            "this version doesn't synchronise directories yet",
-            "enabled = false, or leave the table out",
-        );
-    }
+/// A key that is the host's own word to the component.
+fn refuse_inner_key(reader: &mut Reader, table: &Table, prefix: &str) {
     if table.contains_key("development_loopback") {
         reader.problem(join(prefix, "development_loopback"), "unknown key", "it is [development] loopback_http = true");
     }

@@ -101,12 +101,22 @@ pub(super) async fn run<T>(
     grant: Grant,
     body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
-    let limits = runtime.limits();
+    run_within(runtime, pre, grant, runtime.limits(), body).await
+}
+
+/// As [`run`], within other limits: of the same memory, which the pool has.
+pub(super) async fn run_within<T>(
+    runtime: &Runtime,
+    pre: &PluginPre<CallState>,
+    grant: Grant,
+    limits: &Arc<Limits>,
+    body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
+) -> Result<T, CallError> {
     // Beyond the pool instantiation fails instead of waiting: so wait here.
     let Ok(Ok(_permit)) = tokio::time::timeout(limits.queue_wait, runtime.gate().acquire()).await else {
         return Err(CallError::Busy(limits.concurrent_calls));
     };
-    let mut store = store(runtime, grant);
+    let mut store = store(runtime, grant, limits);
     let outcome = tokio::time::timeout(limits.call_wall, async {
         let plugin =
             pre.instantiate_async(&mut store).await.map_err(|error| CallError::Instantiate(format!("{error:#}")))?;
@@ -129,8 +139,7 @@ pub(super) async fn run<T>(
     }
 }
 
-fn store(runtime: &Runtime, grant: Grant) -> Store<CallState> {
-    let limits = Arc::clone(runtime.limits());
+fn store(runtime: &Runtime, grant: Grant, limits: &Arc<Limits>) -> Store<CallState> {
     let limiter = Limiter {
         inner: StoreLimitsBuilder::new()
             .memory_size(limits.memory_bytes)
@@ -149,7 +158,7 @@ fn store(runtime: &Runtime, grant: Grant) -> Store<CallState> {
         http_requests_left: limits.http_requests,
         log_records_left: limits.log_records,
         log_records_dropped: 0,
-        limits: Arc::clone(&limits),
+        limits: Arc::clone(limits),
     };
     let mut store = Store::new(runtime.engine(), state);
     store.limiter(|state| &mut state.limiter);

@@ -18,6 +18,7 @@ pub struct Runtime {
     engine: Engine,
     linker: Linker<CallState>,
     limits: Arc<Limits>,
+    directory_limits: Arc<Limits>,
     pooling: bool,
     gate: Semaphore,
 }
@@ -25,6 +26,7 @@ pub struct Runtime {
 impl Runtime {
     /// Builds the engine, with the pooling allocator where the address space allows it, else with one allocation a call.
     pub fn new(limits: Limits) -> Result<Self, LoadError> {
+        let directory_limits = Arc::new(limits.of_directory());
         let limits = Arc::new(limits);
         let (engine, pooling) = match Engine::new(&configuration(&limits, true)) {
             Ok(engine) => (engine, true),
@@ -40,7 +42,7 @@ impl Runtime {
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         start_epochs(&engine, limits.epoch_tick)?;
         let gate = Semaphore::new(limits.concurrent_calls as usize);
-        Ok(Self { engine, linker, limits, pooling, gate })
+        Ok(Self { engine, linker, limits, directory_limits, pooling, gate })
     }
 
     /// The engine that compiled every component of this runtime.
@@ -51,6 +53,11 @@ impl Runtime {
     /// The bounds that every call runs under.
     pub fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    /// Those of a call that reads a directory.
+    pub fn directory_limits(&self) -> &Arc<Limits> {
+        &self.directory_limits
     }
 
     /// Whether instances come from the pool.

@@ -7,8 +7,8 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::bindings::PluginPre;
-use super::bindings::exports::defguard::openid::{configuration, login};
-use super::call::{CallError, CallState, run};
+use super::bindings::exports::defguard::openid::{configuration, directory, login};
+use super::call::{CallError, CallState, run, run_within};
 use super::{LoadError, Runtime};
 use crate::capability::Grant;
 
@@ -97,6 +97,32 @@ impl Plugin {
     pub async fn probe(&self, grant: Grant, provider: &str) -> Result<Vec<configuration::Finding>, CallError> {
         run(&self.runtime, &self.pre, grant, async |store, plugin| {
             plugin.defguard_openid_configuration().call_probe(store, provider).await
+        })
+        .await
+    }
+
+    /// `directory.next-page`, within the limits of a directory's pages.
+    pub async fn directory_page(
+        &self,
+        grant: Grant,
+        provider: &str,
+        read: &[directory::Collection],
+        cursor: Option<&str>,
+    ) -> Result<Result<directory::Page, directory::Failure>, CallError> {
+        run_within(&self.runtime, &self.pre, grant, self.runtime.directory_limits(), async |store, plugin| {
+            plugin.defguard_openid_directory().call_next_page(store, provider, read, cursor).await
+        })
+        .await
+    }
+
+    /// `directory.test-connection`.
+    pub async fn test_connection(
+        &self,
+        grant: Grant,
+        provider: &str,
+    ) -> Result<Vec<configuration::Finding>, CallError> {
+        run(&self.runtime, &self.pre, grant, async |store, plugin| {
+            plugin.defguard_openid_directory().call_test_connection(store, provider).await
         })
         .await
     }

@@ -126,6 +126,11 @@ pub enum StorageUrl {
     Redb(PathBuf),
 }
 
+/// Makes a file, if it isn't there, so that only this user reads it.
+pub(crate) fn private_file(path: &std::path::Path) -> Result<(), StorageError> {
+    redb::private(path)
+}
+
 impl FromStr for StorageUrl {
     type Err = String;
 

@@ -117,7 +117,7 @@ impl RedbStorage {
 }
 
 /// Makes the file, if it isn't there, so that only this user reads it: identities and verifiers are in it.
-fn private(path: &std::path::Path) -> Result<(), StorageError> {
+pub(super) fn private(path: &std::path::Path) -> Result<(), StorageError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {

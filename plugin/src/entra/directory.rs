@@ -23,7 +23,7 @@ const READ_GROUPS: &str = "GroupMember.Read.All and User.Read.All";
 /// What reading names needs: enough in practice; Microsoft's page of `getByIds` names a higher one.
 const READ_NAMES: &str = "GroupMember.Read.All (where that isn't enough, Directory.Read.All)";
 /// Of no object: what may be read answers 404, what may not 403, and nothing of anybody is read.
-const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+pub const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 /// How many names one request asks for (`api/directoryobject-getbyids`).
 const NAMES_AT_ONCE: usize = 1000;
 /// The longest name of a group that is passed on, in bytes (`wit/login.wit`).

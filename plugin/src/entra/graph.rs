@@ -14,10 +14,11 @@ use url::Url;
 use super::TenantId;
 use crate::capability::{Claimed, ClientAuthentication, HttpError, Method, Request, Response, World};
 use crate::configuration::Provider;
-use crate::login::refusal::Refusal;
+use crate::login::refusal::{Refusal, RefusalKind};
 use crate::login::trace::cut;
 use crate::oidc::client_credentials::{self, AppToken};
 use crate::oidc::discovery::{Metadata, cache_key};
+use crate::oidc::http_date;
 use crate::oidc::token_request::{authentication, request_id};
 
 /// The root of all addresses; a link that leaves it isn't followed.
@@ -41,6 +42,16 @@ const STALE_AFTER_S: u64 = 300;
 /// The longest `Retry-After` that is waited for, and what is waited without one, in milliseconds.
 const RETRY_AFTER_MS: (u32, u32) = (2_000, 1_000);
 
+/// The most that is read of one page of the directory, in bytes: the host's limit there. 60 000 members have 7 MB.
+const MAX_PAGE_BYTES: u32 = 8 << 20;
+/// How many requests go out at once: the host's limit.
+pub const AT_ONCE: usize = 16;
+/// `error.code` of a delta or page token that Graph doesn't know any more (entra_graph §5.3), in lower case.
+const RESYNC_CODES: [&str; 4] =
+    ["syncstatenotfound", "syncstateinvalid", "resyncrequired", "directory_expiredpagetoken"];
+/// Of a link whose answer was lost on the way, in lower case (entra_graph §5.2).
+const PAGE_TOKEN_CODE: &str = "directorypagetokennotfoundexception";
+
 /// Why Graph didn't give what was asked for. The texts go to the administrator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
@@ -51,6 +62,8 @@ pub enum GraphError {
         detail: String,
         /// What to do.
         hint: String,
+        /// Whether it may be otherwise in a moment.
+        passes: bool,
     },
     /// 403.
     #[error(
@@ -69,8 +82,19 @@ pub enum GraphError {
     /// 400 `Directory_ResultSizeLimitExceeded`.
     #[error("the person is in more groups than Microsoft Graph lists (11000)")]
     TooMany,
+    /// 410, or a 400 or 404 about the token of a page or of a delta link.
+    #[error("Microsoft Graph wants the directory to be read from the beginning (status {status} {code})")]
+    Resync {
+        /// As received.
+        status: u16,
+        /// Graph's.
+        code: String,
+    },
+    /// The link belongs to an answer that was asked for twice.
+    #[error("Microsoft Graph doesn't know this page ({0})")]
+    PageToken(String),
     /// 429 or 503, and no time to wait.
-    #[error("Microsoft Graph asks to wait (status {0}), longer than a sign-in may")]
+    #[error("Microsoft Graph asks to wait (status {0})")]
     Throttled(u16),
     /// Any other status.
     #[error("Microsoft Graph answered status {status} {code}")]
@@ -101,8 +125,10 @@ pub enum GraphError {
 }
 
 impl GraphError {
-    fn token(refusal: &Refusal) -> Self {
-        Self::Token { detail: refusal.check.1.clone(), hint: refusal.admin_hint().to_owned() }
+    /// There is no token, as this says.
+    pub fn token(refusal: &Refusal) -> Self {
+        let passes = refusal.rule.kind == RefusalKind::ProviderUnavailable;
+        Self::Token { detail: refusal.check.1.clone(), hint: refusal.admin_hint().to_owned(), passes }
     }
 }
 
@@ -125,7 +151,20 @@ struct Token {
 #[derive(Serialize, Deserialize)]
 enum Cached {
     Good { access_token: String, issued_at_s: u64, used_until_s: u64 },
-    Failed { detail: String, hint: String },
+    Failed { detail: String, hint: String, passes: bool },
+}
+
+/// One answer of several ([`Graph::fetch`]).
+#[derive(Debug)]
+pub struct Fetched {
+    /// The page, or why there is none.
+    pub outcome: Result<Map<String, Value>, GraphError>,
+    /// What `Retry-After` asks for, in milliseconds.
+    pub retry_after_ms: Option<u32>,
+    /// How near to its limit Graph says that we are, in percent (`x-ms-throttle-limit-percentage`); 0 if it doesn't say.
+    pub load_percent: u32,
+    /// `Location`.
+    pub location: Option<String>,
 }
 
 /// Graph for one sign-in: one time budget for everything, at most one renewal of the token, at most one wait.
@@ -212,6 +251,59 @@ impl<'a> Graph<'a> {
         Ok(self.method)
     }
 
+    /// Pages at once, in the order of their links, each with the permissions that a 403 means; with a newer token once if this
+    /// one isn't good any more. Nothing is waited for: what Graph asks for is told.
+    pub fn fetch(&mut self, pages: &[(Url, &'static str)]) -> Result<Vec<Fetched>, GraphError> {
+        let (access_token, issued_at_s) = self.token()?;
+        let answers = self.send_all(pages, &access_token)?;
+        let age_s = self.world.clock.now_unix_s().saturating_sub(issued_at_s);
+        let is_stale = |answer: &Result<Response, HttpError>| {
+            answer
+                .as_ref()
+                .is_ok_and(|response| response.status == 401 || (response.status == 403 && age_s >= STALE_AFTER_S))
+        };
+        let answers = if answers.iter().any(is_stale) && !self.renewed {
+            self.renew(&access_token)?;
+            let (access_token, _) = self.token()?;
+            self.send_all(pages, &access_token)?
+        } else {
+            answers
+        };
+        let now_s = self.world.clock.now_unix_s();
+        Ok(answers
+            .into_iter()
+            .zip(pages)
+            .map(|(answer, (_, permissions))| fetched(answer, permissions, now_s))
+            .collect())
+    }
+
+    fn send_all(
+        &mut self,
+        pages: &[(Url, &'static str)],
+        access_token: &str,
+    ) -> Result<Vec<Result<Response, HttpError>>, GraphError> {
+        let mut requests = Vec::new();
+        for (url, permissions) in pages.iter().take(AT_ONCE) {
+            let call = Call { url: url.clone(), body: None, permissions };
+            let mut request = self.request(&call, access_token)?;
+            request.max_response_bytes = MAX_PAGE_BYTES;
+            // entra_graph §5.5: people who sign in go before us.
+            request.headers.push(("x-ms-throttle-priority".to_owned(), "Low".to_owned()));
+            requests.push(request);
+        }
+        Ok(self.world.http.send_all(requests))
+    }
+
+    /// The address of a path below the root, with its query.
+    pub fn url(&self, path: &str) -> Result<Url, GraphError> {
+        self.address(path)
+    }
+
+    /// A link of Graph's, if it is one.
+    pub fn link(&self, link: &str) -> Result<Url, GraphError> {
+        self.next(link)
+    }
+
     fn address(&self, path: &str) -> Result<Url, GraphError> {
         Url::parse(&format!("{}{ROOT}{path}", self.origin)).map_err(|_| GraphError::Shape("can't be asked for"))
     }
@@ -239,12 +331,17 @@ impl<'a> Graph<'a> {
                 401 if !self.renewed => self.renew(&access_token)?,
                 403 if !self.renewed && age_s >= STALE_AFTER_S => self.renew(&access_token)?,
                 429 | 503 if self.wait(&response)? => {}
-                _ => return Err(refused(call, &response)),
+                _ => return Err(refused(call.permissions, &response)),
             }
         }
     }
 
     fn send_with(&mut self, call: &Call<'_>, access_token: &str) -> Result<Response, GraphError> {
+        let request = self.request(call, access_token)?;
+        Ok(self.world.http.send(request)?)
+    }
+
+    fn request(&mut self, call: &Call<'_>, access_token: &str) -> Result<Request, GraphError> {
         let mut headers = vec![
             ("accept".to_owned(), "application/json".to_owned()),
             ("authorization".to_owned(), format!("Bearer {access_token}")),
@@ -253,15 +350,14 @@ impl<'a> Graph<'a> {
         if call.body.is_some() {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
-        let request = Request {
+        Ok(Request {
             method: if call.body.is_some() { Method::Post } else { Method::Get },
             url: call.url.to_string(),
             headers,
             body: call.body.map(|body| body.to_string().into_bytes()),
             timeout_ms: self.remaining_ms()?.min(REQUEST_MS),
             max_response_bytes: MAX_BYTES,
-        };
-        Ok(self.world.http.send(request)?)
+        })
     }
 
     /// What is left of the budget, in milliseconds; nothing left ends it.
@@ -296,7 +392,7 @@ impl<'a> Graph<'a> {
         let timeout = self.remaining_ms()?;
         let token = match self.world.cache.claim(&self.cache_key, timeout.min(WAIT_MS)) {
             Claimed::Value(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(Cached::Failed { detail, hint }) => return Err(GraphError::Token { detail, hint }),
+                Ok(Cached::Failed { detail, hint, passes }) => return Err(GraphError::Token { detail, hint, passes }),
                 Ok(Cached::Good { access_token, issued_at_s, used_until_s })
                     if used_until_s > self.world.clock.now_unix_s() =>
                 {
@@ -314,6 +410,7 @@ impl<'a> Graph<'a> {
                 return Err(GraphError::Token {
                     detail: "another sign-in is still waiting for it".into(),
                     hint: "the token endpoint is slow".into(),
+                    passes: true,
                 });
             }
         };
@@ -351,8 +448,8 @@ impl<'a> Graph<'a> {
             }
             Err(refusal) => {
                 let error = GraphError::token(&refusal);
-                if let GraphError::Token { detail, hint } = &error {
-                    let failed = Cached::Failed { detail: detail.clone(), hint: hint.clone() };
+                if let GraphError::Token { detail, hint, passes } = &error {
+                    let failed = Cached::Failed { detail: detail.clone(), hint: hint.clone(), passes: *passes };
                     self.put(&failed, u64::from(FAILURE_KEPT_S));
                 }
                 Err(error)
@@ -381,17 +478,66 @@ fn read(response: &Response) -> Result<Map<String, Value>, GraphError> {
 }
 
 /// The status decides; of the body only `error.code` is read, for one case and for people (entra_graph §5.6).
-fn refused(call: &Call<'_>, response: &Response) -> GraphError {
+fn refused(permissions: &'static str, response: &Response) -> GraphError {
     let body = crate::jose::parse_unique_object(&response.body).unwrap_or_default();
     let code = body.get("error").and_then(|error| error.get("code")).and_then(Value::as_str).unwrap_or_default();
     let code = cut(code, 64);
+    let lower = code.to_ascii_lowercase();
+    let is_resync = RESYNC_CODES.contains(&lower.as_str()) || is_about_the_token(&body);
     match response.status {
+        410 => GraphError::Resync { status: 410, code },
+        400 | 404 if lower == PAGE_TOKEN_CODE => GraphError::PageToken(code),
+        status @ (400 | 404) if is_resync => GraphError::Resync { status, code },
         400 if code.eq_ignore_ascii_case("Directory_ResultSizeLimitExceeded") => GraphError::TooMany,
-        403 => GraphError::Denied { code, permissions: call.permissions },
+        403 => GraphError::Denied { code, permissions },
         404 => GraphError::NotFound,
         status @ (429 | 503) => GraphError::Throttled(status),
         status => GraphError::Status { status, code },
     }
+}
+
+/// Codes differ; the message says it (entra_graph §5.3).
+fn is_about_the_token(body: &Map<String, Value>) -> bool {
+    let message = body.get("error").and_then(|error| error.get("message")).and_then(Value::as_str).unwrap_or_default();
+    let message = message.to_ascii_lowercase();
+    ["delta token", "deltatoken", "deltalink", "skip token", "skiptoken", "page token"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+fn fetched(answer: Result<Response, HttpError>, permissions: &'static str, now_s: u64) -> Fetched {
+    let response = match answer {
+        Ok(response) => response,
+        Err(error) => {
+            return Fetched { outcome: Err(error.into()), retry_after_ms: None, load_percent: 0, location: None };
+        }
+    };
+    let outcome = if response.status == 200 { read(&response) } else { Err(refused(permissions, &response)) };
+    Fetched {
+        outcome,
+        retry_after_ms: response.header("retry-after").and_then(|text| retry_after_ms(text, now_s)),
+        load_percent: response.header("x-ms-throttle-limit-percentage").map_or(0, load_percent),
+        location: response.header("location").map(str::to_owned),
+    }
+}
+
+/// RFC 9110 section 10.2.3: seconds, or a date. An hour at most.
+fn retry_after_ms(text: &str, now_s: u64) -> Option<u32> {
+    const MAX_S: u64 = 3600;
+    let text = text.trim();
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => http_date::parse(text)?.saturating_sub(now_s),
+    };
+    u32::try_from(seconds.min(MAX_S) * 1000).ok()
+}
+
+/// `0.95` is 95 %.
+fn load_percent(text: &str) -> u32 {
+    let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let digits = format!("{part:0<2}");
+    let number = |text: &str| text.parse::<u32>().unwrap_or(0);
+    number(whole).min(10) * 100 + number(digits.get(..2).unwrap_or("0"))
 }
 
 /// Waits. The contract has no timer, but waiting for a key of the cache that this very call was elected for is one.

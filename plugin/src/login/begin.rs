@@ -134,7 +134,7 @@ fn check_response_mode(provider: &Provider, metadata: &Metadata) -> Result<(), R
 }
 
 /// The provider, if its configuration has no error.
-pub(super) fn usable(json: &str) -> Result<Provider, Refusal> {
+pub(crate) fn usable(json: &str) -> Result<Provider, Refusal> {
     configuration::parse(json).map_err(|problem| {
         let detail = format!("{}: {}", problem.path, problem.message);
         let refusal = Refusal::new(&refusal::CONFIGURATION_INVALID, "configuration", detail);

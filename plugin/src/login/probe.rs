@@ -152,7 +152,7 @@ fn offered_credential(world: World<'_>, provider: &Provider, metadata: &Metadata
 }
 
 /// The tenants whose directory may be asked: personal accounts have none.
-fn tenants(provider: &Provider, metadata: &Metadata) -> Vec<TenantId> {
+pub(crate) fn tenants(provider: &Provider, metadata: &Metadata) -> Vec<TenantId> {
     let all = match &provider.authority {
         Authority::Tenant(tenant) => vec![tenant.clone()],
         Authority::Several(tenants) => tenants.clone(),

@@ -419,7 +419,7 @@ impl Http for Stage {
         let posts_json = request.url.starts_with(GRAPH)
             && request.headers.contains(&("content-type".into(), "application/json".into()));
         assert!(request.method == Method::Get || posts_json, "{request:?}");
-        assert!(request.timeout_ms <= 10_000 && request.max_response_bytes <= 1 << 20, "{request:?}");
+        assert!(request.timeout_ms <= 10_000 && request.max_response_bytes <= 8 << 20, "{request:?}");
         let url = request.url.split('?').next().unwrap_or_default().to_owned();
         self.requests.borrow_mut().push(request.clone());
         match self.answers.borrow().get(&url) {
@@ -430,6 +430,11 @@ impl Http for Stage {
             }),
             None => Err(HttpError::Connect(format!("nobody listens at {url}"))),
         }
+    }
+
+    fn send_all(&self, requests: Vec<Request>) -> Vec<Result<Response, HttpError>> {
+        assert!(requests.len() <= 16, "{requests:?}");
+        requests.into_iter().map(|request| self.send(request)).collect()
     }
 }
 

@@ -16,3 +16,5 @@ mod playground;
 mod policy;
 mod refused;
 mod several;
+mod sync;
+mod sync_process;

@@ -11,6 +11,7 @@ use crate::control::confidential::Confidentials;
 use crate::control::faults::Faults;
 use crate::control::mischief::{DocumentMischief, Switches};
 use crate::control::requests::RequestLog;
+use crate::graph::delta::DeltaStore;
 use crate::graph::settings::GraphSettings;
 use crate::keys::{KeyError, KeyRing};
 use crate::login::client_assertion::UsedAssertions;
@@ -45,6 +46,7 @@ pub(crate) struct State {
     pub(crate) switches: Switches,
     pub(crate) used_assertions: UsedAssertions,
     pub(crate) graph: GraphSettings,
+    pub(crate) deltas: DeltaStore,
     pub(crate) log: RequestLog,
     pub(crate) confidential: Confidentials,
 }
@@ -60,6 +62,7 @@ impl World {
             switches: Switches::default(),
             used_assertions: UsedAssertions::default(),
             graph: GraphSettings::default(),
+            deltas: DeltaStore::default(),
             log: RequestLog::default(),
             confidential: Confidentials::default(),
         };
@@ -96,6 +99,7 @@ impl World {
         state.switches = Switches::default();
         state.used_assertions = UsedAssertions::default();
         state.graph = GraphSettings::default();
+        state.deltas = DeltaStore::default();
         state.log.clear();
         state.confidential = Confidentials::default();
     }

@@ -3,9 +3,11 @@
 
 pub(crate) mod access_token;
 mod bearer;
+pub(crate) mod delta;
 mod directory_objects;
 pub(crate) mod errors;
 mod groups;
+mod lists;
 mod membership;
 mod objects;
 mod paging;
@@ -33,6 +35,11 @@ use crate::world::World;
 /// All Graph endpoints.
 pub(crate) fn router() -> Router<Arc<World>> {
     Router::new()
+        .route("/v1.0/users", get(lists::users))
+        .route("/v1.0/users/delta", get(delta::users))
+        .route("/v1.0/groups", get(lists::groups))
+        .route("/v1.0/groups/delta", get(delta::groups))
+        .route("/v1.0/groups/{id}/members", get(lists::members))
         .route("/v1.0/users/{id}", get(users::user))
         .route("/v1.0/users/{id}/getMemberGroups", post(membership::get_member_groups))
         .route("/v1.0/users/{id}/checkMemberGroups", post(membership::check_member_groups))

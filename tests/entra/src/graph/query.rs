@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub(super) count: bool,
     /// `$skiptoken` of a next link.
     pub(super) skip_token: Option<String>,
+    /// `$deltatoken` of a delta link.
+    pub(super) delta_token: Option<String>,
 }
 
 impl Options {
@@ -37,6 +39,7 @@ impl Options {
                 "$top" => options.top = Some(page_size(value)?),
                 "$count" => options.count = value == "true",
                 "$skiptoken" => options.skip_token = Some(value.to_owned()),
+                "$deltatoken" => options.delta_token = Some(value.to_owned()),
                 other => return Err(unsupported(other)),
             }
         }

@@ -1,0 +1,413 @@
+//! Directory synchronisation from Graph to the document of `apply = "file:…"`: everything, then what changed; and nobody removed
+//! by mistake (T9 to T12, T14, T17).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use conformance::{Entra, HostOptions};
+use defguard_openid_host::sync::{self, Outcome, Report};
+use entra_emulator::fixtures::{self, group, person};
+use entra_emulator::seed::{Group, Guid, Member, Outcome as SignInOutcome, Person};
+use entra_emulator::{Fault, FaultAction, Side};
+use serde_json::Value;
+
+struct Synced {
+    stack: Entra,
+    file: PathBuf,
+}
+
+/// What the document must say.
+type Expected = (BTreeMap<String, (String, bool)>, BTreeMap<String, BTreeSet<String>>);
+
+impl Synced {
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let all = [("directory.enabled", "true"), ("directory.apply", "\"file:state.json\"")];
+        let options =
+            all.iter().chain(settings).fold(HostOptions::default(), |options, (key, value)| options.set(key, value));
+        let stack = Entra::start(options.storage("redb:state.redb")).await;
+        let file = stack.host.folder.path().join("state.json");
+        Self { stack, file }
+    }
+
+    async fn run(&self) -> Report {
+        let gateway = &self.stack.host.gateway;
+        sync::run(gateway, &gateway.config().providers[0], |_| {}).await
+    }
+
+    async fn done(&self, name: &str) -> Report {
+        let report = self.run().await;
+        assert_eq!(report.outcome, Outcome::Done, "{name}: {report:?}");
+        report
+    }
+
+    fn document(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(&self.file).expect("there is a document")).unwrap()
+    }
+
+    /// The document as sets; its order is checked on the way.
+    fn state(&self) -> Expected {
+        let document = self.document();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let sorted = |ids: &[String]| assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+        let users = document["users"].as_array().unwrap();
+        sorted(&users.iter().map(|user| text(&user["oid"])).collect::<Vec<_>>());
+        let groups = document["groups"].as_array().unwrap();
+        sorted(&groups.iter().map(|group| text(&group["id"])).collect::<Vec<_>>());
+        (
+            users.iter().map(|user| (text(&user["oid"]), (text(&user["email"]), user["active"] == true))).collect(),
+            groups
+                .iter()
+                .map(|group| {
+                    let members: Vec<String> = group["members"].as_array().unwrap().iter().map(text).collect();
+                    sorted(&members);
+                    (text(&group["id"]), members.into_iter().collect())
+                })
+                .collect(),
+        )
+    }
+
+    /// The same, worked out from the emulator's own directory, by another way than the host's.
+    fn expected(&self, guests: bool) -> Expected {
+        let directory = self.stack.entra.control().directory();
+        let tenant = Guid::parse(fixtures::CONTOSO).unwrap();
+        let people = directory.persons.iter().filter(|person| person.tenant == tenant);
+        let is_guest = |person: &Person| person.user_principal_name.contains("#EXT#");
+        let users: BTreeMap<String, (String, bool)> = people
+            .filter(|person| guests || !is_guest(person))
+            .map(|person| {
+                let email = person.mail.clone().unwrap_or_else(|| person.user_principal_name.clone());
+                (person.oid.to_string(), (email, person.outcome != SignInOutcome::Disabled))
+            })
+            .collect();
+        let mut groups: BTreeMap<String, BTreeSet<String>> = directory
+            .groups
+            .iter()
+            .filter(|group| group.tenant == tenant)
+            .map(|group| (group.id.to_string(), BTreeSet::new()))
+            .collect();
+        for person in directory.persons.iter().filter(|person| users.contains_key(person.oid.as_str())) {
+            for group in directory.groups_of(&person.oid) {
+                groups.entry(group.id.to_string()).or_default().insert(person.oid.to_string());
+            }
+        }
+        (users, groups)
+    }
+
+    fn is_as_expected(&self, name: &str) {
+        let (found, expected) = (self.state(), self.expected(false));
+        assert_eq!(found.0, expected.0, "{name}: users");
+        assert_eq!(found.1, expected.1, "{name}: groups");
+    }
+
+    fn graph_requests(&self) -> usize {
+        self.stack.entra.control().count(Side::Graph, "*")
+    }
+}
+
+fn oid(seed: &entra_emulator::Seed, key: &str) -> Guid {
+    seed.person(key).unwrap().oid.clone()
+}
+
+#[tokio::test]
+async fn everything_and_then_what_changed() {
+    let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
+    let control = synced.stack.entra.control();
+    let first = synced.done("first").await;
+    synced.is_as_expected("first");
+    assert!(first.users > 20 && first.groups > 250 && first.memberships > 250, "{first:?}");
+
+    // Without changes: two requests.
+    let before = synced.graph_requests();
+    let report = synced.done("unchanged").await;
+    assert_eq!((report.requests, synced.graph_requests() - before), (2, 2), "{report:?}");
+    synced.is_as_expected("unchanged");
+
+    let seed = control.directory();
+    let new_group = Group {
+        id: Guid::parse("44444444-4444-4444-8444-0000000000aa").unwrap(),
+        tenant: Guid::parse(fixtures::CONTOSO).unwrap(),
+        display_name: "new".into(),
+        security_enabled: true,
+        members: vec![Member::User(oid(&seed, person::ADA)), Member::Group(Guid::parse(group::CYCLE_A).unwrap())],
+    };
+    let steps: Vec<(&str, Box<dyn Fn()>)> = vec![
+        (
+            "renamed",
+            Box::new(|| {
+                control.edit_person(person::ADA, |ada| ada.mail = Some("countess@contoso.example".into())).unwrap();
+            }),
+        ),
+        (
+            "an apostrophe and a plus",
+            Box::new(|| {
+                control.edit_person(person::ADA, |ada| ada.mail = Some("a.o'brien+x@contoso.example".into())).unwrap();
+            }),
+        ),
+        ("without a mailbox", Box::new(|| control.edit_person(person::ADA, |ada| ada.mail = None).unwrap())),
+        (
+            "disabled",
+            Box::new(|| control.edit_person(person::ADA, |ada| ada.outcome = SignInOutcome::Disabled).unwrap()),
+        ),
+        ("enabled", Box::new(|| control.edit_person(person::ADA, |ada| ada.outcome = SignInOutcome::SignsIn).unwrap())),
+        ("a new group with a circle inside", Box::new(|| control.add_group(new_group.clone()).unwrap())),
+        (
+            "left the group",
+            Box::new(|| {
+                control
+                    .edit_group("44444444-4444-4444-8444-0000000000aa", |group| {
+                        group.members.remove(0);
+                    })
+                    .unwrap();
+            }),
+        ),
+        (
+            "the circle is broken",
+            Box::new(|| control.edit_group(group::CYCLE_B, |group| group.members.clear()).unwrap()),
+        ),
+        ("the group is deleted", Box::new(|| control.remove_group("44444444-4444-4444-8444-0000000000aa").unwrap())),
+        ("somebody is deleted", Box::new(|| control.remove_person(person::UNICODE).unwrap())),
+        ("and restored", Box::new(|| control.add_person(seed.person(person::UNICODE).unwrap().clone()).unwrap())),
+        (
+            "the last group is left",
+            Box::new(|| {
+                for id in [group::VPN_USERS, group::STAFF, group::NEWSLETTER] {
+                    control.edit_group(id, |group| group.members.clear()).unwrap();
+                }
+            }),
+        ),
+    ];
+    for (name, step) in steps {
+        step();
+        let report = synced.done(name).await;
+        synced.is_as_expected(name);
+        assert!(report.requests <= 3, "{name}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn however_graph_cuts_and_orders_it() {
+    let table: [(&str, fn(&mut entra_emulator::GraphSettings)); 5] = [
+        ("small pages", |graph| graph.page_size = Some(7)),
+        ("big groups in parts", |graph| (graph.page_size, graph.members_at_once) = (Some(3), 1)),
+        ("empty pages", |graph| graph.empty_pages = vec![1, 3, 4]),
+        ("backwards", |graph| graph.delta_backwards = true),
+        ("old news again", |graph| graph.delta_replays = true),
+    ];
+    for (name, settings) in table {
+        let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
+        let control = synced.stack.entra.control();
+        control.edit_graph(settings);
+        synced.done(name).await;
+        synced.is_as_expected(name);
+        control.remove_person(person::ADA).unwrap();
+        control.edit_group(group::STAFF, |group| group.members.clear()).unwrap();
+        control.edit_person(person::UNICODE, |zoe| zoe.mail = Some("zoe2@contoso.example".into())).unwrap();
+        for again in ["then", "and then"] {
+            synced.done(name).await;
+            synced.is_as_expected(&format!("{name}, {again}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn faults_that_pass_cost_time_and_nothing_else() {
+    use FaultAction as Action;
+    let actions = [
+        ("429 with a wait", Action::Status { status: 429, retry_after: Some("1".into()), html: false }),
+        ("429 without", Action::Status { status: 429, retry_after: None, html: false }),
+        ("500", Action::Status { status: 500, retry_after: None, html: false }),
+        ("503 with a page", Action::Status { status: 503, retry_after: Some("1".into()), html: true }),
+        ("504", Action::Status { status: 504, retry_after: None, html: false }),
+        ("reset", Action::Reset),
+        ("truncated", Action::Truncate { at: 40 }),
+        ("nonsense", Action::BadJson),
+        ("HTML", Action::Html),
+        ("another origin", Action::ForeignNextlink { origin: None }),
+        ("a circle", Action::NextlinkLoop),
+        ("gone", Action::GraphError { status: 410, code: "resyncRequired".into() }),
+        ("gone, in other words", Action::GraphError { status: 400, code: "SyncStateNotFound".into() }),
+        ("an expired page", Action::GraphError { status: 400, code: "Directory_ExpiredPageToken".into() }),
+        ("an unknown page", Action::GraphError { status: 404, code: "DirectoryPageTokenNotFoundException".into() }),
+        ("the token isn't taken once", Action::GraphError { status: 401, code: "InvalidAuthenticationToken".into() }),
+    ];
+    for (name, action) in actions {
+        let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
+        let control = synced.stack.entra.control();
+        control.edit_graph(|graph| graph.page_size = Some(20));
+        for (phase, nth) in [("the first page", 1), ("in between", 5), ("the delta link", 1)] {
+            if phase == "the delta link" {
+                control.remove_person(person::ADA).unwrap();
+            }
+            let fault =
+                control.add_fault(Fault::new(action.clone()).on(Side::Graph).path("*/delta").nth([nth]).times(1));
+            synced.done(&format!("{name}, {phase}")).await;
+            control.remove_fault(fault);
+            synced.is_as_expected(&format!("{name}, {phase}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_pass_changes_nothing() {
+    type Spoil = fn(&Synced);
+    let table: [(&str, Spoil, &str); 4] = [
+        ("no permission for people", |synced| synced.revoke("User.Read.All"), "permission_missing"),
+        ("no permission for groups", |synced| synced.revoke("GroupMember.Read.All"), "permission_missing"),
+        (
+            "a wrong secret",
+            |synced| {
+                let control = synced.stack.entra.control();
+                control.revoke_access_tokens();
+                control.edit_app(fixtures::CLIENT_ID, |app| app.secrets.clear()).unwrap();
+            },
+            "credential_refused",
+        ),
+        (
+            "a directory that never comes to an end",
+            |synced| {
+                let fault = Fault::new(FaultAction::GraphError { status: 410, code: "resyncRequired".into() });
+                synced.stack.entra.control().add_fault(fault.on(Side::Graph).path("*/delta"));
+            },
+            "directory_malformed",
+        ),
+    ];
+    for (name, spoil, code) in table {
+        let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
+        synced.done(name).await;
+        let before = std::fs::read(&synced.file).unwrap();
+        synced.stack.entra.control().remove_person(person::ADA).unwrap();
+        spoil(&synced);
+        let report = synced.run().await;
+        assert_eq!((report.outcome, report.reason.as_deref()), (Outcome::Failed, Some(code)), "{name}: {report:?}");
+        assert!(report.detail.is_some_and(|detail| detail.len() > 20), "{name}");
+        assert_eq!(std::fs::read(&synced.file).unwrap(), before, "{name}: the document is as it was");
+        if code == "directory_malformed" {
+            synced.stack.entra.control().clear_faults();
+            synced.done("once that is over").await;
+            synced.is_as_expected("once that is over");
+        }
+    }
+}
+
+impl Synced {
+    fn revoke(&self, role: &str) {
+        let control = self.stack.entra.control();
+        control.edit_app(fixtures::CLIENT_ID, |app| app.granted_roles.retain(|granted| granted != role)).unwrap();
+        control.revoke_access_tokens();
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_removed_by_mistake() {
+    let delete = ("directory.user_behavior", "\"delete\"");
+    let synced = Synced::start(&[delete]).await;
+    synced.done("first").await;
+    let before = synced.state();
+    let control = synced.stack.entra.control();
+    let seed = control.directory();
+    // More than a fifth of everybody.
+    for person in seed.persons.iter().filter(|person| person.tenant.as_str() == fixtures::CONTOSO).take(15) {
+        control.remove_person(&person.key).unwrap();
+    }
+    for attempt in ["held", "and held again"] {
+        let report = synced.run().await;
+        assert_eq!(
+            (report.outcome, report.reason.as_deref()),
+            (Outcome::Held, Some("too_many_removals")),
+            "{attempt}: {report:?}"
+        );
+        assert_eq!(synced.state(), before, "{attempt}");
+    }
+    // They come back: nothing has happened.
+    for person in seed.persons.iter().filter(|person| control.directory().person(&person.key).is_none()) {
+        control.add_person(person.clone()).unwrap();
+    }
+    synced.done("they are back").await;
+    assert_eq!(synced.state().0, before.0);
+    // Nobody at all is never believed.
+    for person in &control.directory().persons {
+        control.remove_person(&person.key).unwrap();
+    }
+    let report = synced.run().await;
+    assert_eq!((report.outcome, report.reason.as_deref()), (Outcome::Held, Some("directory_empty")), "{report:?}");
+    assert_eq!(synced.state().0, before.0);
+}
+
+#[tokio::test]
+async fn what_becomes_of_leavers() {
+    let ada = "33333333-3333-4333-8333-000000000001";
+    for (behavior, expected) in [("keep", Some(true)), ("disable", Some(false)), ("delete", None)] {
+        let synced = Synced::start(&[("directory.user_behavior", &format!("{behavior:?}"))]).await;
+        synced.done(behavior).await;
+        synced.stack.entra.control().remove_person(person::ADA).unwrap();
+        synced.done(behavior).await;
+        assert_eq!(synced.state().0.get(ada).map(|user| user.1), expected, "{behavior}");
+        assert!(synced.state().1.values().all(|members| !members.contains(ada)), "{behavior}: in no group any more");
+    }
+    // A document of before belongs to somebody: the first run removes nobody.
+    let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
+    let stranger = "00000000-0000-4000-8000-000000000001";
+    std::fs::write(
+        &synced.file,
+        format!("{{\"users\":[{{\"oid\":\"{stranger}\",\"email\":\"x@y.example\",\"active\":true}}],\"groups\":[]}}"),
+    )
+    .unwrap();
+    synced.done("first").await;
+    assert!(synced.state().0.contains_key(stranger));
+    synced.done("second").await;
+    assert!(!synced.state().0.contains_key(stranger), "it is the directory's now");
+}
+
+#[tokio::test]
+async fn who_counts_and_what_is_matched() {
+    let vpn = group::VPN_USERS;
+    let guests = Synced::start(&[("directory.guests", "true")]).await;
+    guests.done("guests").await;
+    assert_eq!(guests.state().0, guests.expected(true).0);
+    let only = Synced::start(&[("directory.user_groups", &format!("[{vpn:?}]"))]).await;
+    only.done("user_groups").await;
+    assert_eq!(only.state().0.len(), only.expected(false).1[vpn].len());
+    let by_name = Synced::start(&[("directory.group_match", "[\"vpn-users\"]")]).await;
+    by_name.done("group_match").await;
+    let directory = by_name.stack.entra.control().directory();
+    assert_eq!(directory.group(vpn).unwrap().display_name, "vpn-users", "the fixture's name");
+    assert_eq!(by_name.state().1.keys().collect::<Vec<_>>(), [vpn]);
+    let twin = directory.group(group::TWIN_A).unwrap().display_name.clone();
+    let twins = Synced::start(&[("directory.group_match", &format!("[{twin:?}]"))]).await;
+    let report = twins.run().await;
+    assert_eq!((report.outcome, report.reason.as_deref()), (Outcome::Failed, Some("groups_ambiguous")), "{report:?}");
+    assert!(report.detail.unwrap().contains(group::TWIN_A), "which ids there are");
+    let users = Synced::start(&[("directory.target", "\"users\"")]).await;
+    users.done("users only").await;
+    assert_eq!(users.state().0, users.expected(false).0);
+    assert!(users.state().1.is_empty());
+}
+
+#[tokio::test]
+async fn test_connection_names_what_is_missing() {
+    let table: [(&str, &[&str], &[&str]); 3] = [
+        ("all there", &[], &[]),
+        ("people", &["User.Read.All"], &["users"]),
+        ("groups", &["GroupMember.Read.All", "Group.Read.All"], &["groups", "members"]),
+    ];
+    for (name, revoked, failing) in table {
+        let synced = Synced::start(&[]).await;
+        for role in revoked {
+            synced.revoke(role);
+        }
+        let gateway = &synced.stack.host.gateway;
+        let trace = defguard_openid_host::capability::TraceId::new();
+        let findings = gateway.test_connection(&gateway.config().providers[0], &trace).await.unwrap();
+        let names: Vec<&str> = findings.iter().map(|finding| finding.name.as_str()).collect();
+        assert_eq!(names, ["users", "groups", "members"], "{name}: {findings:?}");
+        let failed: Vec<&str> = findings
+            .iter()
+            .filter(|finding| finding.verdict == defguard_openid_host::gateway::Verdict::Fail)
+            .map(|finding| finding.name.as_str())
+            .collect();
+        assert_eq!(failed, failing, "{name}: {findings:?}");
+        for finding in findings.iter().filter(|finding| failing.contains(&finding.name.as_str())) {
+            assert!(finding.hint.contains("Grant admin consent"), "{name}: {finding:?}");
+        }
+    }
+}

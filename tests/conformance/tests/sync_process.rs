@@ -1,0 +1,133 @@
+//! `sync --now` as an administrator runs it: exit codes, the last line, and a process that is killed wherever it is.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use conformance::HostOptions;
+use conformance::service::{Service, binary, run};
+use entra_emulator::Side;
+use entra_emulator::fixtures::person;
+use serde_json::Value;
+use tokio::process::Command;
+
+async fn service(more: &[(&str, &str)]) -> Service {
+    let all = [
+        ("directory.enabled", "true"),
+        ("directory.apply", "\"file:state.json\""),
+        ("directory.user_behavior", "\"delete\""),
+    ];
+    Service::prepare(
+        all.iter().chain(more).fold(HostOptions::default(), |options, (key, value)| options.set(key, value)),
+    )
+    .await
+}
+
+fn document(service: &Service) -> Option<Value> {
+    let bytes = std::fs::read(service.folder.path().join("state.json")).ok()?;
+    Some(serde_json::from_slice(&bytes).expect("a whole document, or none"))
+}
+
+async fn sync(service: &Service) -> (Option<i32>, Value, String) {
+    let (code, out, err) = run(&["sync", "--now", "--config", &service.config()]).await;
+    let last = out.lines().last().unwrap_or_else(|| panic!("no output: {err}"));
+    (code, serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {out}")), err)
+}
+
+#[tokio::test]
+async fn exit_codes_and_the_last_line() {
+    let service = service(&[]).await;
+    let control = service.entra.control();
+    let (code, last, err) = sync(&service).await;
+    assert_eq!((code, &last["outcome"]), (Some(0), &"done".into()), "{last} {err}");
+    let known = document(&service).unwrap();
+    assert_eq!(last["users"], known["users"].as_array().unwrap().len(), "{last}");
+    assert_eq!(last["groups"], known["groups"].as_array().unwrap().len(), "{last}");
+    let (code, last, _) = sync(&service).await;
+    assert_eq!((code, &last["requests"]), (Some(0), &2.into()), "unchanged: {last}");
+    // A service beside it doesn't mind.
+    let mut serving = service.spawn().await;
+    let (code, ..) = sync(&service).await;
+    assert_eq!(code, Some(0), "beside the service");
+    serving.kill().await.unwrap();
+    // Held, then failed; the document is as it was.
+    let seed = control.directory();
+    for person in seed.persons.iter().take(20) {
+        control.remove_person(&person.key).unwrap();
+    }
+    let (code, last, err) = sync(&service).await;
+    assert_eq!(
+        (code, &last["outcome"], &last["reason"]),
+        (Some(3), &"held".into(), &"too_many_removals".into()),
+        "{last}"
+    );
+    assert!(err.contains("max_removal_percent"), "what to do: {err}");
+    control.edit_app(entra_emulator::fixtures::CLIENT_ID, |app| app.granted_roles.clear()).unwrap();
+    control.revoke_access_tokens();
+    let (code, last, err) = sync(&service).await;
+    assert_eq!(
+        (code, &last["outcome"], &last["reason"]),
+        (Some(1), &"failed".into(), &"permission_missing".into()),
+        "{last}"
+    );
+    assert!(err.contains("User.Read.All") && err.contains("Grant admin consent"), "{err}");
+    assert_eq!(document(&service).unwrap(), known);
+}
+
+#[tokio::test]
+async fn switched_off_it_says_so() {
+    for lines in ["false", ""] {
+        let settings: Vec<(&str, &str)> = if lines.is_empty() { vec![] } else { vec![("directory.enabled", lines)] };
+        let options = settings.iter().fold(HostOptions::default(), |options, (key, value)| options.set(key, value));
+        let service = Service::prepare(options).await;
+        let (code, last, err) = sync(&service).await;
+        assert_eq!((code, &last["reason"]), (Some(1), &"sync_off".into()), "{last} {err}");
+    }
+}
+
+#[tokio::test]
+async fn killed_at_fifty_points_it_ends_the_same() {
+    let service = service(&[]).await;
+    let control = service.entra.control();
+    control.edit_graph(|graph| graph.page_size = Some(2));
+    let mut killed = 0;
+    // From one to four requests further each time.
+    for round in 0..50_usize {
+        let enough = control.count(Side::Graph, "*/delta") + 1 + (round * 7 + round / 3) % 4;
+        let mut child = Command::new(binary())
+            .args(["sync", "--now", "--config", &service.config()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while control.count(Side::Graph, "*/delta") < enough && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it makes no request");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if child.try_wait().unwrap().is_none() {
+            child.kill().await.unwrap();
+            killed += 1;
+        }
+        if round == 25 {
+            control.remove_person(person::ADA).unwrap();
+        }
+        document(&service);
+    }
+    assert!(killed >= 40, "{killed} of 50 were killed");
+    // The round that was under way ends with what was there when it began; the next one knows everything.
+    for _ in 0..2 {
+        let (code, last, err) = sync(&service).await;
+        assert_eq!(code, Some(0), "{last} {err}");
+    }
+    let disturbed = document(&service).unwrap();
+    std::fs::remove_file(service.folder.path().join("state.json")).unwrap();
+    std::fs::remove_file(service.folder.path().join("state.directory-entra.redb")).unwrap();
+    assert_eq!(sync(&service).await.0, Some(0));
+    assert!(document(&service).unwrap() == disturbed, "another result than that of an undisturbed run");
+    let ada = "33333333-3333-4333-8333-000000000001";
+    assert!(
+        disturbed["users"].as_array().unwrap().iter().all(|user| user["oid"] != ada),
+        "what changed meanwhile is known"
+    );
+}
