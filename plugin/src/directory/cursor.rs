@@ -58,7 +58,7 @@ pub struct Reading {
     pub previous: Option<String>,
     /// Whether this enumeration's `restart` has to be told with its first page.
     pub announce: bool,
-    /// How often it began again.
+    /// How often it began again, or went back.
     restarts: u32,
     /// Pages of this enumeration.
     pages: u64,
@@ -107,11 +107,12 @@ impl Reading {
         Ok(Self { link, previous, announce: false, restarts: self.restarts, pages, mark, mark_until })
     }
 
-    /// Back to the page before (entra_graph §5.2: the link of an answer that was asked for twice is no good).
+    /// Back to the page before (entra_graph §5.2: the link of an answer that was asked for twice is no good); `None` if there is
+    /// none, or that didn't help several times.
     pub fn back(&self) -> Option<Self> {
-        let link = self.previous.clone()?;
+        let (link, restarts) = (self.previous.clone()?, self.restarts + 1);
         let mark = hash(&link);
-        Some(Self { link, previous: None, mark, ..self.clone() })
+        (restarts <= MAX_RESTARTS).then(|| Self { link, previous: None, mark, restarts, ..self.clone() })
     }
 }
 
@@ -193,6 +194,18 @@ mod tests {
             reading = reading.again("start".into()).unwrap();
         }
         assert_eq!(reading.again("start".into()), Err(Stuck::Restarts));
+    }
+
+    #[test]
+    fn going_back_is_bounded_too() {
+        let mut reading = Reading::from("first".into(), true);
+        for _ in 0..MAX_RESTARTS {
+            reading = reading.on_to("second".into()).unwrap().back().unwrap();
+            assert_eq!(reading.link, "first");
+        }
+        let reading = reading.on_to("second".into()).unwrap();
+        assert_eq!(reading.back(), None);
+        assert_eq!(reading.again("first".into()), Err(Stuck::Restarts));
     }
 
     #[test]
