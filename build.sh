@@ -26,7 +26,7 @@ usage: ./build.sh COMMAND
                       --once signs a person in without a browser and prints one JSON line last
   serve --config FILE builds, then runs the host with these arguments
   test [FILTER...]    all tests, or those whose name contains a filter; installs what they need on Debian and Ubuntu
-  bench [FILTER...]   the benches, and their table
+  bench [FILTER...]   the benches, and their table; target/bench.json has the same
   fuzz [SECONDS [TARGET...]]
                       the fuzz targets, 20 seconds each if it isn't said (needs the nightly toolchain and cargo-fuzz)
   lint                formatting, clippy without warnings (host and component), licences, bans and sources of dependencies
@@ -172,9 +172,11 @@ run_tests() {
 }
 
 bench() {
-  build
+  build entra-emulator bench-table
   say "the benches"
+  rm -f "$root/target/bench.json"
   in_root cargo bench --locked --workspace --bench '*' -- "$@"
+  in_root "$CARGO_TARGET_DIR/release/bench-table"
 }
 
 lint() {

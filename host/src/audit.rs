@@ -1,5 +1,5 @@
 //! The audit log: one JSON object a line for each sign-in that ended, good or bad, with its trace id, the decision and
-//! every check. It says who signed in; no code, token or secret is ever in it. The file is only ever appended to, and
+//! every check, and for each step of directory synchronisation. It says who signed in; no code, token or secret is ever in it. The file is only ever appended to, and
 //! opened anew for each record, so that it can be rotated by renaming it.
 
 use std::io::Write as _;
@@ -139,7 +139,7 @@ impl Audit {
     }
 
     /// Appends a record. A record that can't be written is an error in the log, and ends no sign-in.
-    pub fn write(&self, record: &Record<'_>, trace: &TraceId) {
+    pub fn write(&self, record: &impl Serialize, trace: &TraceId) {
         let Some(path) = &self.file else { return };
         let outcome = serde_json::to_vec(record).map_err(std::io::Error::from).and_then(|mut line| {
             line.push(b'\n');

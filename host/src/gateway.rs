@@ -13,13 +13,14 @@ use crate::capability::{
 use crate::config::{Config, ConfigError, HandoverConfig, Problem, Provider, ProviderId};
 use crate::credential;
 use crate::handover::{CoreHandover, Enrollment, Handover, HandoverError, HandoverRequest, LocalHandover};
-use crate::identity::Identity;
+use crate::identity::{AccountKind, Identity};
 use crate::linking::{EmailLinking, LinkDecision, Linking};
 use crate::metrics::Metrics;
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
 use crate::sandbox::bindings::exports::defguard::openid::{directory, login};
 use crate::sandbox::{CallError, Finding, Limits, LoadError, Plugin, PluginSlot, Runtime, watch};
-use crate::storage::{Namespace, Storage, StorageError};
+use crate::storage::{Namespace, Storage, StorageError, StorageUrl};
+use crate::sync::at_login::{self, AtLogin, Barred, PersonSeen, Weighed};
 
 pub use login::{Authorization, Check, Flow, Refusal, RefusalKind, Verdict};
 
@@ -68,6 +69,9 @@ pub enum LoginError {
     /// The component failed.
     #[error(transparent)]
     Plugin(CallError),
+    /// The identity is good, and the directory speaks against the account.
+    #[error(transparent)]
+    Barred(Barred),
     /// The identity is good, and could not be handed over.
     #[error(transparent)]
     Handover(HandoverError),
@@ -81,6 +85,7 @@ impl LoginError {
             Self::Refused(refusal) => &refusal.code,
             Self::ForeignRedirect(_) => "authorization_url_refused",
             Self::Plugin(error) => error.code(),
+            Self::Barred(barred) => barred.words().code,
             Self::Handover(error) => error.words().code,
         }
     }
@@ -89,6 +94,7 @@ impl LoginError {
     pub fn hint(&self) -> &str {
         match self {
             Self::Refused(refusal) => &refusal.admin_hint,
+            Self::Barred(barred) => barred.words().hint,
             Self::Handover(error) => error.words().hint,
             Self::UnknownProvider(_) | Self::ForeignRedirect(_) | Self::Plugin(_) => "",
         }
@@ -181,6 +187,8 @@ pub struct Gateway {
     handover: Box<dyn Handover>,
     audit: Audit,
     metrics: Metrics,
+    storage: Arc<dyn Storage>,
+    at_login: AtLogin,
     clock: Arc<dyn Clock>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -247,10 +255,11 @@ impl Gateway {
                 component_configurations(&config),
                 RELOAD_INTERVAL,
             )),
-            tokio::spawn(sweep(storage, Arc::clone(&clock))),
+            tokio::spawn(sweep(Arc::clone(&storage), Arc::clone(&clock))),
             tokio::spawn(credential::watch(config.providers.clone(), Arc::clone(&clock))),
         ];
-        Ok(Arc::new(Self { config, slot, providers, handover, audit, metrics, clock, tasks }))
+        let at_login = AtLogin::new(metrics.directory());
+        Ok(Arc::new(Self { config, slot, providers, handover, audit, metrics, storage, at_login, clock, tasks }))
     }
 
     /// The configuration in use.
@@ -263,14 +272,46 @@ impl Gateway {
         self.slot.current()
     }
 
+    /// The most linear memory that a call of the plugin had since the start, in bytes.
+    pub fn guest_memory_peak(&self) -> usize {
+        self.slot.current().runtime().memory_peak()
+    }
+
     /// What is measured.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
+    /// What the directory says of people who sign in.
+    pub fn at_login(&self) -> &AtLogin {
+        &self.at_login
+    }
+
     /// The hand-over in use.
     pub fn handover(&self) -> &dyn Handover {
         self.handover.as_ref()
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// The storage in use.
+    pub fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.storage)
+    }
+
+    /// Whether no other process can have the storage open.
+    pub fn is_alone(&self) -> bool {
+        match self.config.storage {
+            StorageUrl::Memory | StorageUrl::Redb(_) => true,
+        }
+    }
+
+    /// The service's clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Milliseconds since 1970, by the service's clock.
@@ -329,11 +370,28 @@ impl Gateway {
             browser_binding,
         };
         let mut told = Told::default();
-        let result = match self.let_in(provider, &request, trace, &mut told).await {
-            Ok(let_in) => self.hand_over(provider, let_in, trace, &mut told).await,
-            Err(error) => Err(error),
-        };
+        let result = self.complete_told(provider, &request, trace, &mut told).await;
         self.tell(Step::Complete, provider, flow, trace, &result, &told);
+        result
+    }
+
+    async fn complete_told(
+        &self,
+        provider: &Provider,
+        request: &login::CompleteRequest,
+        trace: &TraceId,
+        told: &mut Told,
+    ) -> Result<Completed, LoginError> {
+        let let_in = self.let_in(provider, request, trace, told).await?;
+        let (allowed, seen) = self.ask_directory(provider, &let_in.identity, trace, told).await;
+        let result = match allowed {
+            Ok(()) => self.hand_over(provider, let_in, trace, told).await,
+            Err(barred) => Err(LoginError::Barred(barred)),
+        };
+        // Now there is a user whose memberships can be brought up to date, or one to disable.
+        if let Some(seen) = seen.filter(|_| matches!(result, Ok(_) | Err(LoginError::Barred(_)))) {
+            self.at_login.hand_on(seen);
+        }
         result
     }
 
@@ -353,22 +411,28 @@ impl Gateway {
             browser_binding,
         };
         let mut told = Told::default();
-        let result = match self.let_in(provider, &request, trace, &mut told).await {
-            Ok(LetIn { identity, email_linking, raw_claims }) => {
-                let asked = handover_request(provider, &identity, &email_linking);
-                let previewed = self.handover.preview(&asked, &mut told.checks).await;
-                told.decided(previewed.as_ref());
-                match previewed {
-                    Ok(linking) => {
-                        Ok(Tested { raw_claims, identity, linking, email_linking, checks: told.checks.clone() })
-                    }
-                    Err(error) => Err(LoginError::Handover(error)),
-                }
-            }
-            Err(error) => Err(error),
-        };
+        let result = self.test_told(provider, &request, trace, &mut told).await;
         self.tell(Step::Complete, provider, Flow::Test, trace, &result, &told);
         result
+    }
+
+    async fn test_told(
+        &self,
+        provider: &Provider,
+        request: &login::CompleteRequest,
+        trace: &TraceId,
+        told: &mut Told,
+    ) -> Result<Tested, LoginError> {
+        let LetIn { identity, email_linking, raw_claims } = self.let_in(provider, request, trace, told).await?;
+        let (allowed, _) = self.ask_directory(provider, &identity, trace, told).await;
+        allowed.map_err(LoginError::Barred)?;
+        let asked = handover_request(provider, &identity, &email_linking);
+        let previewed = self.handover.preview(&asked, &mut told.checks).await;
+        told.decided(previewed.as_ref());
+        match previewed {
+            Ok(linking) => Ok(Tested { raw_claims, identity, linking, email_linking, checks: told.checks.clone() }),
+            Err(error) => Err(LoginError::Handover(error)),
+        }
     }
 
     /// The component's part of the second step.
@@ -407,6 +471,32 @@ impl Gateway {
             }
             Err(error) => Err(LoginError::Handover(error)),
         }
+    }
+
+    /// The directory's word on whoever signs in, where the configuration asks for it: within its budget, and before anything is made
+    /// of the identity. What it learned comes along.
+    async fn ask_directory(
+        &self,
+        provider: &Provider,
+        identity: &Identity,
+        trace: &TraceId,
+        told: &mut Told,
+    ) -> (Result<(), Barred>, Option<PersonSeen>) {
+        let directory = provider.directory.as_ref();
+        let Some(budget) = directory.and_then(|directory| directory.login_check) else { return (Ok(()), None) };
+        // A personal account's object is in Microsoft's own tenant.
+        let object_id = identity.object_id.as_deref().filter(|_| identity.account != AccountKind::Personal);
+        let weighed = match (object_id, self.grant(provider, trace)) {
+            (Some(object_id), Ok(grant)) => {
+                let plugin = self.slot.current();
+                let answer = plugin.person(grant, &provider.component_json, object_id, budget).await;
+                at_login::weigh(&provider.id, object_id, answer)
+            }
+            _ => Weighed::not_in_directory(),
+        };
+        self.at_login.tell(&provider.id, trace, &weighed);
+        told.checks.push(weighed.check);
+        (weighed.barred.map_or(Ok(()), Err), weighed.seen)
     }
 
     /// What the component finds out about a provider; changes nothing.
@@ -561,6 +651,7 @@ fn outcome<T>(result: &Result<T, LoginError>) -> (&'static str, Option<&str>) {
     match result {
         Ok(_) => ("ok", None),
         Err(error @ (LoginError::Refused(_) | LoginError::UnknownProvider(_))) => ("refused", Some(error.code())),
+        Err(error @ LoginError::Barred(_)) => ("refused", Some(error.code())),
         Err(error @ LoginError::Handover(reason)) if reason.is_refusal() => ("refused", Some(error.code())),
         Err(error) => ("failed", Some(error.code())),
     }
@@ -592,6 +683,10 @@ fn report<T>(step: &'static str, provider: &Provider, trace: &TraceId, result: &
         }
         Err(LoginError::UnknownProvider(id)) => tracing::warn!(step, %trace, outcome, code, id, "login"),
         Err(LoginError::Handover(error)) if error.is_refusal() => {
+            let hint = error.words().hint;
+            tracing::warn!(step, provider, %trace, outcome, code, %error, hint, "login");
+        }
+        Err(LoginError::Barred(error)) => {
             let hint = error.words().hint;
             tracing::warn!(step, provider, %trace, outcome, code, %error, hint, "login");
         }

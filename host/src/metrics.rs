@@ -24,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::config::{Provider, ProviderId};
 use crate::credential::expiries;
 use crate::gateway::Gateway;
+use crate::sync::metrics::SyncMetrics;
 
 /// The media type of OpenMetrics 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -111,11 +112,57 @@ impl CoreMetrics {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CheckLabels {
+    provider: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: String,
+}
+
+/// What is measured of the directory at sign-ins. Clones count together.
+#[derive(Clone, Default)]
+pub struct DirectoryMetrics {
+    login_checks: Family<CheckLabels, Counter>,
+    people_dropped: Family<ProviderLabels, Counter>,
+}
+
+impl DirectoryMetrics {
+    /// Counts a sign-in that the directory was to be asked about, and what came of that.
+    pub fn login_check(&self, provider: &ProviderId, outcome: &'static str) {
+        self.login_checks.get_or_create(&CheckLabels { provider: provider.to_string(), outcome }).inc();
+    }
+
+    /// Counts somebody whose groups couldn't be handed on.
+    pub fn dropped(&self, provider: &ProviderId) {
+        self.people_dropped.get_or_create(&ProviderLabels { provider: provider.to_string() }).inc();
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "directory_login_checks",
+            "Sign-ins that the directory was to be asked about",
+            self.login_checks.clone(),
+        );
+        registry.register(
+            "directory_people_dropped",
+            "People who signed in, and whose groups the synchronisation had no room for at once",
+            self.people_dropped.clone(),
+        );
+    }
+}
+
 /// Everything that is measured.
 pub struct Metrics {
     registry: Registry,
     logins: Family<LoginLabels, Counter>,
     core: CoreMetrics,
+    sync: SyncMetrics,
+    directory: DirectoryMetrics,
+    guest_memory_peak: Gauge,
     codes: Mutex<BTreeSet<String>>,
 }
 
@@ -142,12 +189,38 @@ impl Metrics {
         }
         let core = CoreMetrics::default();
         core.register(&mut registry);
-        Self { registry, logins, core, codes: Mutex::default() }
+        let sync = SyncMetrics::default();
+        sync.register(&mut registry);
+        let directory = DirectoryMetrics::default();
+        directory.register(&mut registry);
+        let guest_memory_peak = Gauge::default();
+        registry.register_with_unit(
+            "guest_memory_peak",
+            "The most linear memory that a call of the plugin had since the start",
+            Unit::Bytes,
+            guest_memory_peak.clone(),
+        );
+        Self { registry, logins, core, sync, directory, guest_memory_peak, codes: Mutex::default() }
+    }
+
+    /// The most linear memory that a call of the plugin had, in bytes.
+    pub fn guest_memory_peak(&self, bytes: usize) {
+        self.guest_memory_peak.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Where calls of Defguard Core are counted; without any there are no rows.
     pub fn core(&self) -> CoreMetrics {
         self.core.clone()
+    }
+
+    /// Where runs of directory synchronisation are counted; without any there are no rows.
+    pub fn sync(&self) -> &SyncMetrics {
+        &self.sync
+    }
+
+    /// Where the directory at sign-ins is counted; without any there are no rows.
+    pub fn directory(&self) -> DirectoryMetrics {
+        self.directory.clone()
     }
 
     /// Counts one step of a sign-in: `begin` or `complete`, how it ended (`ok`, `refused`, `failed`), and the stable code
@@ -186,6 +259,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+    gateway.metrics().guest_memory_peak(gateway.guest_memory_peak());
     match gateway.metrics().text() {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("no metrics: {error}\n")).into_response(),
@@ -222,6 +296,18 @@ mod tests {
     }
 
     #[test]
+    fn memory_of_the_plugin() {
+        let metrics = Metrics::new(&[]);
+        metrics.guest_memory_peak(1_179_648);
+        let text = metrics.text().unwrap();
+        for line in
+            ["# UNIT defguard_openid_guest_memory_peak_bytes bytes", "defguard_openid_guest_memory_peak_bytes 1179648"]
+        {
+            assert!(text.lines().any(|found| found == line), "{line} isn't in:\n{text}");
+        }
+    }
+
+    #[test]
     fn calls_of_core() {
         let metrics = Metrics::new(&[]);
         assert!(!metrics.text().unwrap().lines().any(|line| line.starts_with("defguard_openid_core")));
@@ -235,6 +321,21 @@ mod tests {
             r#"defguard_openid_core_call_duration_seconds_count{call="create_user"} 2"#,
             r#"defguard_openid_core_call_duration_seconds_bucket{le="0.1",call="create_user"} 1"#,
             "defguard_openid_core_breaker_open{} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} isn't in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_directory_at_sign_ins() {
+        let metrics = Metrics::new(&[]);
+        assert!(!metrics.text().unwrap().lines().any(|line| line.starts_with("defguard_openid_directory")));
+        metrics.directory().login_check(&provider("entra"), "enabled");
+        metrics.directory().dropped(&provider("entra"));
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"defguard_openid_directory_login_checks_total{provider="entra",outcome="enabled"} 1"#,
+            r#"defguard_openid_directory_people_dropped_total{provider="entra"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} isn't in:\n{text}");
         }

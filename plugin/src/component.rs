@@ -10,7 +10,8 @@ use crate::claims::account::AccountKind;
 use crate::claims::groups::Groups;
 use crate::claims::preview;
 use crate::configuration;
-use crate::directory::{self, connection, round};
+use crate::directory::person::Memberships;
+use crate::directory::{self, connection, person, round};
 use crate::login::begin::{self, BeginRequest};
 use crate::login::complete::{self, CompleteRequest};
 use crate::login::probe;
@@ -164,6 +165,23 @@ impl directory_wit::Guest for Component {
             refused: page.refused,
             setback: page.setback,
         })
+    }
+
+    fn person(
+        provider: String,
+        object_id: String,
+        timeout_ms: u32,
+    ) -> Result<Option<directory_wit::PersonState>, directory_wit::Failure> {
+        report_panics();
+        let found = person::person(Host.world(), &provider, &object_id, timeout_ms).map_err(failure)?;
+        Ok(found.map(|state| directory_wit::PersonState {
+            enabled: state.enabled,
+            guest: state.guest,
+            groups: match state.groups {
+                Memberships::Known(groups) => directory_wit::Memberships::Known(groups),
+                Memberships::Unknown(reason) => directory_wit::Memberships::Unknown(reason),
+            },
+        }))
     }
 }
 

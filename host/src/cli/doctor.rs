@@ -106,7 +106,7 @@ async fn examine(gateway: &Gateway, provider: &Provider) -> ProviderReport {
         }],
     };
     findings.extend(found);
-    if provider.directory.as_ref().is_some_and(|directory| directory.enabled) {
+    if provider.directory.is_some() {
         findings.extend(directory_findings(gateway, provider).await);
     }
     ProviderReport {

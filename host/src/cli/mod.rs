@@ -1,9 +1,11 @@
 //! The command line: one file for each subcommand.
 
 mod check;
+mod difference;
 mod doctor;
 mod login_test;
 mod map;
+mod progress;
 mod report;
 mod serve;
 mod sync;

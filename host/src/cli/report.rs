@@ -108,7 +108,7 @@ impl<'a> Report<'a> {
                 report.linking = error.linking().cloned();
                 report.refusal = Some(plain(error.words().hint));
             }
-            _ => report.refusal = Some(plain("")),
+            other => report.refusal = Some(plain(other.hint())),
         }
         report
     }

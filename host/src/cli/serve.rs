@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use crate::admin::{self, PLAYGROUND_PATH, Site};
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::sync::control;
+use crate::sync::schedule::Schedule;
 use crate::{metrics, telemetry, web};
 
 /// How long sign-ins under way may take after the signal: the component's call ends within 25 s, the hand-over 20 s later.
@@ -31,14 +33,10 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         }
         None => None,
     };
-    // Last, so that whoever is let in here finds the others too.
-    let listener = bind(config.listen, "listen").await?;
-    let address = listener.local_addr()?;
     let gateway = Gateway::start(config).await?;
     for provider in &gateway.config().providers {
         tracing::info!(provider = %provider.id, redirect_uri = gateway.config().redirect_uri(&provider.id), "provider");
     }
-    tracing::info!(%address, sign_in = format!("{}/openid/sign-in", gateway.config().public_url.origin()), "serving");
     if let Some(listener) = metrics_listener {
         tracing::info!(address = %listener.local_addr()?, "metrics");
         // It ends with the process: a scrape that is cut off comes again.
@@ -49,7 +47,13 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         // As the metrics: nobody waits for a page of text.
         tokio::spawn(axum::serve(listener, router).into_future());
     }
-    crate::sync::schedule::start(&gateway);
+    let schedule = Schedule::start(&gateway);
+    control::serve(&gateway.config().storage, &schedule);
+    tokio::spawn(on_signal(signal(SignalKind::user_defined1())?, schedule));
+    // Last, so that whoever is let in here finds the others too.
+    let listener = bind(gateway.config().listen, "listen").await?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, sign_in = format!("{}/openid/sign-in", gateway.config().public_url.origin()), "serving");
     let app = web::standalone(gateway).into_make_service_with_connect_info::<SocketAddr>();
     let (stopped, mut stop) = tokio::sync::watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;
@@ -74,6 +78,14 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// `USR1`: a run of each provider's synchronisation, now.
+async fn on_signal(mut asked: Signal, schedule: Arc<Schedule>) {
+    while asked.recv().await.is_some() {
+        tracing::info!("signal USR1: directory synchronisation");
+        schedule.run_all();
+    }
 }
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, String> {

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::ProviderKind;
 use super::file::{Reader, join};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 17] = [
     "enabled",
     "target",
     "interval_s",
@@ -17,13 +17,20 @@ const KEYS: [&str; 12] = [
     "group_match",
     "user_groups",
     "prefetch_users",
+    "create_groups",
+    "admin_groups",
+    "steps_per_second",
     "guests",
     "max_removal_percent",
     "max_removals",
     "apply",
+    "login_check",
+    "login_budget_ms",
 ];
 /// Seconds between two runs.
 const INTERVAL_S: (u64, u64, u64) = (600, 60, 86_400);
+/// Milliseconds that a sign-in waits for the directory.
+const LOGIN_BUDGET_MS: (u64, u64, u64) = (1_500, 100, 10_000);
 /// The most groups that may be listed.
 const MAX_LISTED: usize = 1000;
 
@@ -52,6 +59,8 @@ pub enum LeaverBehavior {
 /// Where the result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DirectoryApply {
+    /// Defguard Core, by the hand-over's own way to it.
+    Core,
     /// One JSON document.
     File(PathBuf),
 }
@@ -59,18 +68,26 @@ pub enum DirectoryApply {
 /// `[provider.directory]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryConfig {
-    /// Whether it is done.
-    pub enabled: bool,
     /// What.
     pub target: SyncTarget,
     /// How often.
     pub interval: Duration,
     /// What becomes of leavers.
     pub user_behavior: LeaverBehavior,
+    /// What becomes of leavers who administer Defguard.
+    pub admin_behavior: LeaverBehavior,
     /// Groups by id, or by a name that only one has; empty: all.
     pub group_match: Vec<String>,
     /// Only people in these count; empty: everybody.
     pub user_groups: Vec<String>,
+    /// Whether who is in the directory becomes a user before they sign in.
+    pub prefetch_users: bool,
+    /// Whether groups that Defguard doesn't have are made.
+    pub create_groups: bool,
+    /// Groups that make administrators, and whose members follow the directory all the same: by id, or by name.
+    pub admin_groups: Vec<String>,
+    /// How many steps a second are done to Defguard Core at most.
+    pub steps_per_second: u64,
     /// Whether guests count.
     pub guests: bool,
     /// The share of users, and of groups, that one run may remove. Percent.
@@ -79,6 +96,8 @@ pub struct DirectoryConfig {
     pub max_removals: usize,
     /// Where to.
     pub apply: DirectoryApply,
+    /// How long a sign-in waits for the directory's word on the person; `None`: it isn't asked.
+    pub login_check: Option<Duration>,
 }
 
 /// Reads it; `None` in it: there is none, or it is switched off, whatever else it says.
@@ -104,13 +123,12 @@ pub(super) fn read(
         reader.problem(&path, "only Microsoft's directory can be read", "leave the table out");
         return None;
     }
-    let enabled = reader.flag_or(&table, &path, "enabled", true);
+    reader.flag_or(&table, &path, "enabled", true);
     let targets = [("all", SyncTarget::All), ("users", SyncTarget::Users), ("groups", SyncTarget::Groups)];
     let behaviors =
         [("keep", LeaverBehavior::Keep), ("disable", LeaverBehavior::Disable), ("delete", LeaverBehavior::Delete)];
     let target = choice(reader, &table, &path, "target", &targets);
     let user_behavior = choice(reader, &table, &path, "user_behavior", &behaviors);
-    // Of administrators a file knows nothing; a wrong word is wrong all the same.
     let admin_behavior = choice(reader, &table, &path, "admin_behavior", &behaviors);
     let (default, least, most) = INTERVAL_S;
     let interval = reader.number(&table, &path, "interval_s", default, least..=most);
@@ -119,20 +137,30 @@ pub(super) fn read(
     let group_match = texts(reader, &table, &path, "group_match");
     let user_groups = texts(reader, &table, &path, "user_groups");
     let guests = reader.flag_or(&table, &path, "guests", false);
-    reader.flag_or(&table, &path, "prefetch_users", false);
+    let prefetch_users = reader.flag_or(&table, &path, "prefetch_users", false);
+    let create_groups = reader.flag_or(&table, &path, "create_groups", true);
+    let admin_groups = texts(reader, &table, &path, "admin_groups");
+    let steps = reader.number(&table, &path, "steps_per_second", 20, 1..=1000);
     let apply = apply(reader, &table, &path);
-    admin_behavior?;
+    let is_checked = reader.flag_or(&table, &path, "login_check", true);
+    let (default, least, most) = LOGIN_BUDGET_MS;
+    let budget = reader.number(&table, &path, "login_budget_ms", default, least..=most);
     Some(Some(DirectoryConfig {
-        enabled,
         target: target?,
         interval: Duration::from_secs(interval?),
         user_behavior: user_behavior?,
+        admin_behavior: admin_behavior?,
         group_match: group_match?,
         user_groups: user_groups?,
+        prefetch_users,
+        create_groups,
+        admin_groups: admin_groups?,
+        steps_per_second: steps?,
         guests,
         max_removal_percent: usize::try_from(percent?).ok()?,
         max_removals: usize::try_from(removals?).ok()?,
         apply: apply?,
+        login_check: Some(Duration::from_millis(budget?)).filter(|_| is_checked),
     }))
 }
 
@@ -176,15 +204,12 @@ fn texts(reader: &mut Reader, table: &Table, prefix: &str, key: &str) -> Option<
 }
 
 fn apply(reader: &mut Reader, table: &Table, prefix: &str) -> Option<DirectoryApply> {
-    let hint = "\"file:PATH\": the state that Defguard would have after the run, as one JSON document";
+    let hint = "\"core\": Defguard Core; \"file:PATH\": the state that Defguard would have after the run, as one JSON document";
     let path = join(prefix, "apply");
     let text = if table.contains_key("apply") { reader.text(table, prefix, "apply")? } else { "core".to_owned() };
     match text.trim().split_once(':') {
         Some(("file", file)) if !file.is_empty() => Some(DirectoryApply::File(reader.resolve(file))),
-        _ if text.trim() == "core" => {
-            reader.problem(path, "this version applies to a file only, not to Defguard Core yet", hint);
-            None
-        }
+        _ if text.trim() == "core" => Some(DirectoryApply::Core),
         _ => {
             reader.problem(path, format!("{text:?} is no place for the result"), hint);
             None
@@ -212,7 +237,13 @@ mod tests {
         let config = parse("microsoft", "apply = \"file:out/state.json\"\ntarget = \"users\"\n").unwrap();
         let directory = config.providers[0].directory.clone().unwrap();
         assert_eq!((directory.target, directory.interval.as_secs()), (SyncTarget::Users, 600));
-        assert!(directory.enabled && !directory.guests && directory.group_match.is_empty());
+        assert!(!directory.guests && directory.group_match.is_empty());
+        assert_eq!(directory.login_check.map(|budget| budget.as_millis()), Some(1500));
+        for (lines, expected) in [("login_check = false", None), ("login_budget_ms = 100", Some(100))] {
+            let config = parse("microsoft", &format!("apply = \"file:x\"\n{lines}")).unwrap();
+            let budget = config.providers[0].directory.clone().unwrap().login_check;
+            assert_eq!(budget.map(|budget| budget.as_millis()), expected, "{lines}");
+        }
         let off = parse("microsoft", "enabled = false\napply = \"core\"\n").unwrap();
         assert!(off.providers[0].directory.is_none());
     }
@@ -220,8 +251,13 @@ mod tests {
     #[test]
     fn every_mistake_has_its_key_and_what_to_do() {
         for (name, kind, lines, expected) in [
-            ("no place", "microsoft", "", &["directory.apply", "file:PATH"][..]),
-            ("Core, which isn't there yet", "microsoft", "apply = \"core\"", &["directory.apply", "file only"]),
+            (
+                "no Core, and nothing else said",
+                "microsoft",
+                "",
+                &["directory.apply", "no Defguard Core", "file:PATH"][..],
+            ),
+            ("no Core", "microsoft", "apply = \"core\"", &["directory.apply", "no Defguard Core"]),
             ("another place", "microsoft", "apply = \"ftp:x\"", &["directory.apply", "no place"]),
             ("an unknown key", "microsoft", "apply = \"file:x\"\ntargt = \"all\"", &["directory.targt", "unknown key"]),
             ("a word", "microsoft", "apply = \"file:x\"\nuser_behavior = \"drop\"", &["user_behavior", "\"disable\""]),
@@ -233,6 +269,19 @@ mod tests {
                 &["max_removal_percent", "100"],
             ),
             ("a list of numbers", "microsoft", "apply = \"file:x\"\ngroup_match = [1]", &["group_match", "texts"]),
+            ("no time at all", "microsoft", "apply = \"file:x\"\nlogin_budget_ms = 99", &["login_budget_ms", "100"]),
+            (
+                "too much time",
+                "microsoft",
+                "apply = \"file:x\"\nlogin_budget_ms = 10001",
+                &["login_budget_ms", "10000"],
+            ),
+            (
+                "a switch as a text",
+                "microsoft",
+                "apply = \"file:x\"\nlogin_check = \"no\"",
+                &["login_check", "true or"],
+            ),
             ("another kind of provider", "oidc", "apply = \"file:x\"", &["provider.p.directory", "Microsoft"]),
         ] {
             let error = parse(kind, lines).unwrap_err();

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{CallbackPage, Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl};
-use super::{admin, handover, provider};
+use super::{DirectoryApply, HandoverConfig, Provider, admin, handover, provider};
 use crate::storage::StorageUrl;
 use crate::upstream::UpstreamConfig;
 
@@ -172,6 +172,20 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     }
 }
 
+/// `apply = "core"` goes the hand-over's way to Core.
+fn directories_have_their_core(reader: &mut Reader, handover: &HandoverConfig, providers: &[Provider]) {
+    let to_core = |provider: &&Provider| {
+        provider.directory.as_ref().is_some_and(|directory| directory.apply == DirectoryApply::Core)
+    };
+    if matches!(handover, HandoverConfig::Local { .. }) {
+        for provider in providers.iter().filter(to_core) {
+            let message = "there is no Defguard Core: handover.kind is \"local\"";
+            let hint = "[handover] kind = \"core\"; or apply = \"file:PATH\": the state that Defguard would have after the run";
+            reader.problem(format!("provider.{}.directory.apply", provider.id), message, hint);
+        }
+    }
+}
+
 fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     reader.refuse_unknown(table, "", &TOP);
     let development = reader.table(table, "development", &["loopback_http"]);
@@ -189,6 +203,9 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let pages = pages(reader, table, table.contains_key("upstream"));
     let admin = admin::read(reader, table, plugin.as_deref());
     let providers = provider::read_all(reader, table, loopback_http);
+    if let Some(handover) = &handover {
+        directories_have_their_core(reader, handover, &providers);
+    }
     Some(Config {
         source: path.into(),
         public_url: public_url?,

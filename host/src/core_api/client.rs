@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,22 +12,16 @@ use url::Url;
 use super::authentication::{Proof, Proofs};
 use super::breaker::BreakerState;
 use super::error::{Failure, Shown, refused};
-use super::model::{EnterpriseInfo, LogIn, StartRequest, UserDetails, UserList, Username};
+use super::model::{EnterpriseInfo, LogIn, StartRequest, UserDetails, Username};
 use super::transport::{Outbound, Reply, Transport};
 use super::{Budget, Call, CoreCredential, CoreError, CoreSettings, Generation, Info, License, NewUser, Started, User};
 use crate::capability::OutgoingError;
 use crate::metrics::CoreMetrics;
 
 /// Bytes of an answer about one thing.
-const ONE_BYTES: usize = 1 << 20;
-/// Bytes of a list: 1.6 gives all users at once, some 600 bytes each.
-const LIST_BYTES: usize = 32 << 20;
-/// Users a page: the most that 2.x gives.
-const PER_PAGE: u32 = 100;
-/// Pages of one look-up: 100 000 users.
-const MAX_PAGES: u32 = 1000;
-/// Pages asked for at once.
-const PAGES_AT_ONCE: usize = 4;
+pub(super) const ONE_BYTES: usize = 1 << 20;
+/// Bytes of a list: 1.6 gives all users at once, some 600 bytes each, and both all groups with all their members.
+pub(super) const LIST_BYTES: usize = 96 << 20;
 
 /// What an enrollment token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +66,7 @@ impl CoreClient {
         *self.generation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, generation: Option<Generation>) {
+    pub(super) fn remember(&self, generation: Option<Generation>) {
         *self.generation.lock().unwrap_or_else(PoisonError::into_inner) = generation;
     }
 
@@ -103,52 +96,6 @@ impl CoreClient {
         }
         let details: UserDetails = self.expect(Call::GetUser, &reply, 200)?;
         Ok(Some(details.user))
-    }
-
-    /// The first user that fits, of all. In 2.x a call for each 100 users: only for what no other call tells.
-    pub async fn find(&self, fits: impl Fn(&User) -> bool + Sync, budget: Budget) -> Result<Option<User>, CoreError> {
-        let (users, pages) = self.page(1, budget).await?;
-        if let Some(found) = users.into_iter().find(&fits) {
-            return Ok(Some(found));
-        }
-        if pages > MAX_PAGES {
-            let failure = Failure::Malformed(format!("{pages} pages of users, more than {MAX_PAGES}"));
-            return Err(CoreError { call: Call::ListUsers, failure });
-        }
-        let mut others =
-            futures_util::stream::iter(2..=pages).map(|page| self.page(page, budget)).buffer_unordered(PAGES_AT_ONCE);
-        while let Some(page) = others.next().await {
-            if let Some(found) = page?.0.into_iter().find(&fits) {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether this host may administer users: the list is for administrators only.
-    pub async fn check_rights(&self, budget: Budget) -> Result<Generation, CoreError> {
-        self.page(1, budget).await?;
-        // Every list shows it.
-        Ok(self.generation().unwrap_or(Generation::V2))
-    }
-
-    /// A page of users, and how many pages there are.
-    async fn page(&self, page: u32, budget: Budget) -> Result<(Vec<User>, u32), CoreError> {
-        let path = match self.generation() {
-            Some(Generation::V1) => "user".to_owned(),
-            Some(Generation::V2) | None => format!("user?page={page}&per_page={PER_PAGE}"),
-        };
-        let reply = self.get(Call::ListUsers, &path, LIST_BYTES, budget).await?;
-        match self.expect(Call::ListUsers, &reply, 200)? {
-            UserList::All(users) => {
-                self.remember(Some(Generation::V1));
-                Ok((users, 1))
-            }
-            UserList::Page { data, pagination } => {
-                self.remember(Some(Generation::V2));
-                Ok((data, pagination.total_pages))
-            }
-        }
     }
 
     /// Whether a user name is free, and one of Core's.
@@ -191,20 +138,41 @@ impl CoreClient {
         }
     }
 
-    async fn get(&self, call: Call, path: &str, max_bytes: usize, budget: Budget) -> Result<Reply, CoreError> {
+    pub(super) async fn get(
+        &self,
+        call: Call,
+        path: &str,
+        max_bytes: usize,
+        budget: Budget,
+    ) -> Result<Reply, CoreError> {
         let outbound = Outbound { method: Method::GET, url: self.url(call, path)?, body: None, max_bytes };
         self.authorized(call, &outbound, budget).await
     }
 
-    async fn post(&self, call: Call, path: &str, body: &impl Serialize, budget: Budget) -> Result<Reply, CoreError> {
-        self.authorized(call, &self.posting(call, path, body)?, budget).await
+    pub(super) async fn post(
+        &self,
+        call: Call,
+        path: &str,
+        body: &impl Serialize,
+        budget: Budget,
+    ) -> Result<Reply, CoreError> {
+        self.authorized(call, &sending(call, Method::POST, self.url(call, path)?, body)?, budget).await
     }
 
-    fn posting(&self, call: Call, path: &str, body: &impl Serialize) -> Result<Outbound, CoreError> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| CoreError { call, failure: Failure::Malformed(format!("our request: {error}")) })?;
+    pub(super) async fn put(
+        &self,
+        call: Call,
+        path: &str,
+        body: &impl Serialize,
+        budget: Budget,
+    ) -> Result<Reply, CoreError> {
+        self.authorized(call, &sending(call, Method::PUT, self.url(call, path)?, body)?, budget).await
+    }
+
+    pub(super) async fn delete(&self, call: Call, path: &str, budget: Budget) -> Result<Reply, CoreError> {
         let url = self.url(call, path)?;
-        Ok(Outbound { method: Method::POST, url, body: Some(Arc::new(body)), max_bytes: ONE_BYTES })
+        let outbound = Outbound { method: Method::DELETE, url, body: None, max_bytes: ONE_BYTES };
+        self.authorized(call, &outbound, budget).await
     }
 
     fn url(&self, call: Call, path: &str) -> Result<Url, CoreError> {
@@ -262,7 +230,7 @@ impl CoreClient {
     async fn log_in(&self, log_in: &LogIn<'_>, budget: Budget) -> Result<Proof, CoreError> {
         let call = Call::LogIn;
         let failed = |failure| CoreError { call, failure };
-        let outbound = self.posting(call, "auth", log_in)?;
+        let outbound = sending(call, Method::POST, self.url(call, "auth")?, log_in)?;
         let reply = self.transport.send(call, &outbound, None, budget).await.map_err(failed)?;
         match (reply.status, &reply.session) {
             (200, Some(session)) => Proof::session(session).map_err(failed),
@@ -272,7 +240,7 @@ impl CoreClient {
         }
     }
 
-    fn refusal(&self, call: Call, reply: &Reply) -> CoreError {
+    pub(super) fn refusal(&self, call: Call, reply: &Reply) -> CoreError {
         let shown = match self.credential {
             CoreCredential::Token(_) => Shown::Token,
             CoreCredential::Account { .. } => Shown::Session,
@@ -280,8 +248,13 @@ impl CoreClient {
         CoreError { call, failure: refused(call, shown, reply.status, reply.said()) }
     }
 
+    /// Nothing, if the answer has the status that is expected: Core says `null`, `{}` or what it was sent.
+    pub(super) fn expect_status(&self, call: Call, reply: &Reply, status: u16) -> Result<(), CoreError> {
+        if reply.status == status { Ok(()) } else { Err(self.refusal(call, reply)) }
+    }
+
     /// The answer, if it has the status and the form that are expected.
-    fn expect<T: DeserializeOwned>(&self, call: Call, reply: &Reply, status: u16) -> Result<T, CoreError> {
+    pub(super) fn expect<T: DeserializeOwned>(&self, call: Call, reply: &Reply, status: u16) -> Result<T, CoreError> {
         if reply.status == status {
             return serde_json::from_slice(&reply.body).map_err(|error| {
                 // What was learned of Core may be over: it was updated, or another server is there now.
@@ -294,6 +267,13 @@ impl CoreClient {
     }
 }
 
+/// A request with a body.
+fn sending(call: Call, method: Method, url: Url, body: &impl Serialize) -> Result<Outbound, CoreError> {
+    let body = serde_json::to_vec(body)
+        .map_err(|error| CoreError { call, failure: Failure::Malformed(format!("our request: {error}")) })?;
+    Ok(Outbound { method, url, body: Some(Arc::new(body)), max_bytes: ONE_BYTES })
+}
+
 /// The error's own text may repeat a value.
 fn category(error: &serde_json::Error) -> &'static str {
     match error.classify() {
@@ -304,7 +284,7 @@ fn category(error: &serde_json::Error) -> &'static str {
 }
 
 /// Whether Core can have a user of that name. Any other never gets into an address.
-fn is_username(name: &str) -> bool {
+pub(super) fn is_username(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))

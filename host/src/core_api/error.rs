@@ -65,8 +65,8 @@ pub enum Failure {
     /// 401 "… disabled user …", of the user that the call is about.
     #[error("the user is disabled")]
     UserDisabled,
-    /// 404.
-    #[error("there is no such user{0}")]
+    /// 404, or another user or group has the name by now.
+    #[error("there is no such user or group{0}")]
     NotFound(Said),
     /// Any other status of 400 and above, below 500.
     #[error("it answers {status}{said}")]
@@ -87,6 +87,12 @@ pub enum Failure {
     /// Not what Core answers.
     #[error("its answer makes no sense: {0}")]
     Malformed(String),
+    /// Somebody else changes the same thing.
+    #[error("{0}")]
+    Conflict(String),
+    /// Nothing was asked: no path can name such a group.
+    #[error("{0:?} can't be a group's name: 1 to 1024 bytes without control characters, not . or ..")]
+    GroupName(String),
 }
 
 impl Failure {

@@ -1,7 +1,7 @@
 //! A Core for the tests of this crate: users in memory, the quirks that a hand-over depends on (facts C2, D2), and faults
 //! that are queued for one call each. The whole behaviour of both versions is the emulator's subject, in `tests/core`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ pub(crate) enum Fault {
     Answer(u16, &'static str),
     /// The work is done, and this is the answer.
     DoneBut(u16),
+    /// The work is done, and there is no answer.
+    DoneThenSilence,
+    /// This happens first, and then the work is done.
+    Meanwhile(fn(&mut World)),
     /// No answer.
     Silence,
     /// An answer so much later.
@@ -34,9 +38,19 @@ pub(crate) enum Fault {
     Together(Arc<Barrier>),
 }
 
+/// A group. Its members go by number: a user may be renamed.
+struct Group {
+    id: i64,
+    name: String,
+    is_admin: bool,
+    members: BTreeSet<i64>,
+}
+
+/// What this Core has.
 #[derive(Default)]
-struct World {
+pub(crate) struct World {
     users: Vec<Value>,
+    groups: Vec<Group>,
     next_id: i64,
     tokens: Vec<String>,
     sessions: Vec<String>,
@@ -44,6 +58,66 @@ struct World {
     /// For each call, from then on.
     always: Option<(String, Fault)>,
     requests: Vec<String>,
+}
+
+impl World {
+    /// Changes a user.
+    pub(crate) fn edit(&mut self, username: &str, change: Value) {
+        let user = self.users.iter_mut().find(|user| user["username"] == username).unwrap();
+        merge(user, change);
+    }
+
+    /// Deletes a user.
+    pub(crate) fn delete(&mut self, username: &str) {
+        self.users.retain(|user| user["username"] != username);
+    }
+
+    /// Makes a group.
+    pub(crate) fn group(&mut self, name: &str, is_admin: bool, members: &[&str]) -> i64 {
+        let id = self.groups.last().map_or(1, |last| last.id + 1);
+        let members = members.iter().filter_map(|name| self.number(name)).collect();
+        self.groups.push(Group { id, name: name.into(), is_admin, members });
+        id
+    }
+
+    /// Puts a user into a group.
+    pub(crate) fn join(&mut self, username: &str, group: &str) {
+        let id = self.number(username).unwrap();
+        self.groups.iter_mut().find(|found| found.name == group).unwrap().members.insert(id);
+    }
+
+    /// Makes a user.
+    pub(crate) fn newcomer(&mut self) {
+        let name = format!("newcomer{}", self.next_id);
+        add(self, &name, &format!("{name}@a.example"), "New", "Comer", false);
+    }
+
+    /// Shows the last user first from now on.
+    pub(crate) fn reorder(&mut self) {
+        self.users.rotate_right(1);
+    }
+
+    fn number(&self, username: &str) -> Option<i64> {
+        self.users.iter().find(|user| user["username"] == username)?["id"].as_i64()
+    }
+
+    fn groups_of(&self, user: &Value) -> Vec<&str> {
+        let id = user["id"].as_i64().unwrap();
+        self.groups.iter().filter(|group| group.members.contains(&id)).map(|group| group.name.as_str()).collect()
+    }
+
+    /// `UserInfo`, with something that no client of ours knows.
+    fn shown(&self, user: &Value) -> Value {
+        let mut shown = user.clone();
+        shown["groups"] = json!(self.groups_of(user));
+        shown
+    }
+
+    fn shown_group(&self, group: &Group) -> Value {
+        let is_member = |user: &&Value| group.members.contains(&user["id"].as_i64().unwrap());
+        let members: Vec<_> = self.users.iter().filter(is_member).map(|user| &user["username"]).collect();
+        json!({ "id": group.id, "name": group.name, "members": members, "vpn_locations": [], "is_admin": group.is_admin })
+    }
 }
 
 struct Inner {
@@ -104,15 +178,34 @@ impl FakeCore {
 
     /// Changes a user.
     pub(crate) fn edit(&self, username: &str, change: Value) {
-        self.world(|world| {
-            let user = world.users.iter_mut().find(|user| user["username"] == username).unwrap();
-            merge(user, change);
-        });
+        self.world(|world| world.edit(username, change));
     }
 
     /// Deletes a user.
     pub(crate) fn delete(&self, username: &str) {
-        self.world(|world| world.users.retain(|user| user["username"] != username));
+        self.world(|world| world.delete(username));
+    }
+
+    /// Makes a group.
+    pub(crate) fn add_group(&self, name: &str, is_admin: bool, members: &[&str]) -> i64 {
+        self.world(|world| world.group(name, is_admin, members))
+    }
+
+    /// Renames a group.
+    pub(crate) fn rename_group(&self, old: &str, new: &str) {
+        self.world(|world| world.groups.iter_mut().find(|group| group.name == old).unwrap().name = new.into());
+    }
+
+    /// `name: members`, of each group; administrators' with a star.
+    pub(crate) fn groups(&self) -> Vec<String> {
+        self.world(|world| {
+            let line = |group: &Group| {
+                let shown = world.shown_group(group);
+                let members: Vec<_> = shown["members"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+                format!("{}{}: {}", group.name, if group.is_admin { "*" } else { "" }, members.join(" "))
+            };
+            world.groups.iter().map(line).collect()
+        })
     }
 
     /// The next call whose method and path hold `place` meets a fault; faults queue.
@@ -142,7 +235,10 @@ impl FakeCore {
 
     /// A user.
     pub(crate) fn user(&self, username: &str) -> Value {
-        self.world(|world| world.users.iter().find(|user| user["username"] == username).cloned().unwrap_or_default())
+        self.world(|world| {
+            let found = world.users.iter().find(|user| user["username"] == username);
+            found.map(|user| world.shown(user)).unwrap_or_default()
+        })
     }
 
     /// The calls so far, as `METHOD path`; forgets them.
@@ -163,7 +259,7 @@ fn add(world: &mut World, username: &str, email: &str, first: &str, last: &str, 
     world.next_id += 1;
     world.users.push(json!({
         "id": id, "username": username, "email": email, "first_name": first, "last_name": last, "is_active": true,
-        "is_admin": false, "enrolled": enrolled, "groups": [], "phone": null,
+        "is_admin": false, "enrolled": enrolled, "phone": null, "mfa_enabled": false, "authorized_apps": [],
     }));
     id
 }
@@ -207,13 +303,17 @@ async fn answer(
         Some(Fault::Together(barrier)) => {
             barrier.wait().await;
         }
-        Some(Fault::DoneBut(_)) | None => {}
+        Some(Fault::DoneBut(_) | Fault::DoneThenSilence | Fault::Meanwhile(_)) | None => {}
     }
     let answered = {
         let mut world = inner.world.lock().unwrap();
+        if let Some(Fault::Meanwhile(change)) = fault {
+            change(&mut world);
+        }
         route(&inner, &mut world, &method, &uri, &headers, &body)
     };
     match fault {
+        Some(Fault::DoneThenSilence) => std::future::pending().await,
         Some(Fault::DoneBut(status)) => reply(status, json!({ "msg": "Internal server error" }).to_string()),
         _ => answered,
     }
@@ -244,7 +344,7 @@ fn route(
     if let Err(words) = authorize(world, headers) {
         return say(401, words);
     }
-    if *method == Method::POST && !headers.contains_key(header::USER_AGENT) {
+    if *method != Method::GET && !headers.contains_key(header::USER_AGENT) {
         return say(400, "Missing UserAgent header");
     }
     match (method.as_str(), segments.as_slice()) {
@@ -257,11 +357,20 @@ fn route(
         }
         ("POST", ["user"]) => create(world, &text("username"), &text("email"), &text("first_name"), &text("last_name")),
         ("GET", ["user", name]) => match world.users.iter().find(|user| user["username"] == *name) {
-            Some(user) => reply(200, json!({ "user": user, "security_keys": [] }).to_string()),
+            Some(user) => reply(200, json!({ "user": world.shown(user), "security_keys": [] }).to_string()),
             None => say(404, "user not found"),
         },
         ("POST", ["user", name, "start_enrollment"]) => start(world, name, true),
         ("POST", ["user", name, "start_desktop"]) => start(world, name, false),
+        ("PUT", ["user", name]) => modify(world, name, body),
+        ("DELETE", ["user", name]) => match world.number(name) {
+            Some(_) => {
+                world.delete(name);
+                reply(200, "null".into())
+            }
+            None => say(404, &format!("User {name} not found")),
+        },
+        (_, ["group" | "group-info" | "groups-assign", ..]) => group_calls(inner, world, method, &segments, &body),
         _ => say(404, "no such path"),
     }
 }
@@ -303,16 +412,18 @@ fn info(generation: Generation) -> Response<Body> {
 
 fn list(generation: Generation, world: &World, query: &str) -> Response<Body> {
     if generation == Generation::V1 {
-        return reply(200, json!(world.users).to_string());
+        let all: Vec<_> = world.users.iter().map(|user| world.shown(user)).collect();
+        return reply(200, json!(all).to_string());
     }
     let number = |name: &str, default: usize| {
         let pairs = url::form_urlencoded::parse(query.as_bytes());
         pairs.into_iter().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok()).unwrap_or(default)
     };
     let (page, per_page) = (number("page", 1).max(1), number("per_page", 50).clamp(1, 100));
-    let data: Vec<_> = world.users.iter().skip((page - 1) * per_page).take(per_page).collect();
-    let total_pages = world.users.len().div_ceil(per_page);
-    reply(200, json!({ "data": data, "pagination": { "current_page": page, "total_pages": total_pages } }).to_string())
+    let data = world.users.iter().skip((page - 1) * per_page).take(per_page).map(|user| world.shown(user));
+    let (total_items, total_pages) = (world.users.len(), world.users.len().div_ceil(per_page));
+    let pagination = json!({ "current_page": page, "total_items": total_items, "total_pages": total_pages });
+    reply(200, json!({ "data": data.collect::<Vec<_>>(), "pagination": pagination }).to_string())
 }
 
 fn create(world: &mut World, username: &str, email: &str, first: &str, last: &str) -> Response<Body> {
@@ -323,7 +434,30 @@ fn create(world: &mut World, username: &str, email: &str, first: &str, last: &st
         return say(500, "Internal server error");
     }
     add(world, username, email, first, last, false);
-    reply(StatusCode::CREATED.as_u16(), world.users.last().unwrap().to_string())
+    reply(StatusCode::CREATED.as_u16(), world.shown(world.users.last().unwrap()).to_string())
+}
+
+/// The whole record replaces; with a change of groups the state isn't looked at, and unknown groups are none (facts C2).
+fn modify(world: &mut World, name: &str, mut record: Value) -> Response<Body> {
+    let Some(position) = world.users.iter().position(|user| user["username"] == name) else {
+        return say(404, &format!("user {name} not found"));
+    };
+    let (old, id) = (world.users[position].clone(), world.users[position]["id"].as_i64().unwrap());
+    if old.as_object().unwrap().keys().any(|member| record.get(member).is_none()) {
+        return reply(422, "Failed to deserialize the JSON body".into());
+    }
+    let wanted: Vec<String> = serde_json::from_value(record["groups"].take()).unwrap();
+    record.as_object_mut().unwrap().remove("groups");
+    let mut changed = false;
+    for group in &mut world.groups {
+        let is_wanted = wanted.contains(&group.name);
+        changed |= if is_wanted { group.members.insert(id) } else { group.members.remove(&id) };
+    }
+    if changed {
+        record["is_active"] = old["is_active"].clone();
+    }
+    world.users[position] = record;
+    reply(200, "null".into())
 }
 
 fn start(world: &World, name: &str, is_enrollment: bool) -> Response<Body> {
@@ -339,4 +473,87 @@ fn start(world: &World, name: &str, is_enrollment: bool) -> Response<Body> {
     let kind = if is_enrollment { "enrollment" } else { "desktop" };
     let answer = json!({ "enrollment_token": format!("{kind}-{name}"), "enrollment_url": "https://enroll.example/" });
     reply(201, answer.to_string())
+}
+
+/// The paths below `/group`: by name in 1.6, by number in 2.x. Axum decodes a path's parts.
+fn group_calls(inner: &Inner, world: &mut World, method: &Method, segments: &[&str], body: &Value) -> Response<Body> {
+    let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    match (method.as_str(), segments) {
+        ("GET", ["group-info"]) => {
+            let all: Vec<_> = world.groups.iter().map(|group| world.shown_group(group)).collect();
+            reply(200, json!(all).to_string())
+        }
+        ("POST", ["group"]) if world.groups.iter().any(|group| group.name == text("name")) => {
+            say(500, "Internal server error")
+        }
+        ("POST", ["group"]) => {
+            world.group(&text("name"), body["is_admin"].as_bool().unwrap(), &[]);
+            reply(201, body.to_string())
+        }
+        ("POST", ["groups-assign"]) => assign(world, body),
+        (_, ["group", place, ..]) => {
+            let place = percent_encoding::percent_decode_str(place).decode_utf8().unwrap();
+            if inner.generation == Generation::V2 && place.parse::<i64>().is_err() {
+                return reply(400, format!("Invalid URL: Cannot parse `{place}` to a `i64`"));
+            }
+            let found = world.groups.iter().position(|group| match inner.generation {
+                Generation::V1 => group.name == place,
+                Generation::V2 => group.id.to_string() == place,
+            });
+            match found {
+                Some(position) => one_group(world, position, method, segments, body),
+                None => say(404, &format!("Group {place} not found")),
+            }
+        }
+        _ => say(404, "no such path"),
+    }
+}
+
+fn one_group(world: &mut World, position: usize, method: &Method, segments: &[&str], body: &Value) -> Response<Body> {
+    let username = segments.get(3).copied().or_else(|| body["username"].as_str()).unwrap_or_default();
+    let member = world.number(username);
+    let nobody = || say(404, &format!("User {username} not found"));
+    match (method.as_str(), segments.len(), member) {
+        ("GET", 2, _) => reply(200, world.shown_group(&world.groups[position]).to_string()),
+        ("PUT", 2, _) => {
+            let members = body["members"].as_array().unwrap().iter().filter_map(|name| world.number(name.as_str()?));
+            let members = members.collect();
+            let group = &mut world.groups[position];
+            group.name = body["name"].as_str().unwrap().into();
+            group.is_admin = body["is_admin"].as_bool().unwrap();
+            group.members = members;
+            reply(200, "null".into())
+        }
+        ("DELETE", 2, _) if world.groups[position].is_admin => reply(400, "{}".into()),
+        ("DELETE", 2, _) => {
+            world.groups.remove(position);
+            reply(200, "null".into())
+        }
+        ("POST", 2, Some(id)) => {
+            world.groups[position].members.insert(id);
+            reply(200, "null".into())
+        }
+        ("DELETE", 4, Some(id)) => {
+            world.groups[position].members.remove(&id);
+            reply(200, "{}".into())
+        }
+        ("POST" | "DELETE", _, None) => nobody(),
+        _ => say(404, "no such path"),
+    }
+}
+
+fn assign(world: &mut World, body: &Value) -> Response<Body> {
+    let (groups, users) = (body["groups"].as_array().unwrap(), body["users"].as_array().unwrap());
+    if world.users.iter().filter(|user| users.contains(&user["id"])).count() != users.len() {
+        return say(400, "Request contained users that doesn't exists in db.");
+    }
+    let mut found: Vec<_> =
+        world.groups.iter_mut().filter(|group| groups.iter().any(|name| *name == *group.name)).collect();
+    if found.len() != groups.len() {
+        return say(400, "Request contained groups that doesn't exists in db.");
+    }
+    for group in &mut found {
+        group.members.extend(users.iter().filter_map(Value::as_i64));
+    }
+    reply(200, "{}".into())
 }

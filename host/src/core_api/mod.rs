@@ -1,5 +1,5 @@
-//! Defguard Core over REST (facts C2, F): the calls that a hand-over needs, typed, for Core 1.6 and 2.x. How a request
-//! travels is [`transport`]'s subject, who this host is [`authentication`]'s, what an answer means [`error`]'s. What to make
+//! Defguard Core over REST (facts C2, F): the calls that a hand-over and directory synchronisation need, typed, for Core 1.6
+//! and 2.x. How a request travels is [`transport`]'s subject, who this host is [`authentication`]'s, what an answer means [`error`]'s. What to make
 //! of a person is nobody's here: `handover::core` decides.
 
 mod authentication;
@@ -7,9 +7,14 @@ mod breaker;
 mod budget;
 mod client;
 mod error;
+mod groups;
 mod model;
+mod people;
+mod state;
 mod transport;
 
+#[cfg(test)]
+mod directory_tests;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
@@ -25,7 +30,9 @@ pub use breaker::{BreakerLimits, BreakerState};
 pub use budget::Budget;
 pub use client::{CoreClient, Start};
 pub use error::{CoreError, Failure, Said};
-pub use model::{Generation, Info, License, NewUser, Started, User};
+pub use groups::GroupCreation;
+pub use model::{Generation, Group, Info, License, NewUser, Started, User};
+pub use state::StateChange;
 
 /// Where Core is, who this host is there, and how much it may ask.
 #[derive(Debug, Clone)]
@@ -63,6 +70,26 @@ pub enum Call {
     StartEnrollment,
     /// `POST user/{username}/start_desktop`.
     StartDesktop,
+    /// `PUT user/{username}`.
+    ModifyUser,
+    /// `DELETE user/{username}`.
+    DeleteUser,
+    /// `GET group-info`.
+    ListGroups,
+    /// `GET group/{group}`.
+    GetGroup,
+    /// `POST group`.
+    CreateGroup,
+    /// `PUT group/{group}`.
+    ModifyGroup,
+    /// `DELETE group/{group}`.
+    DeleteGroup,
+    /// `POST group/{group}`.
+    AddMember,
+    /// `DELETE group/{group}/user/{username}`.
+    RemoveMember,
+    /// `POST groups-assign`.
+    AssignGroups,
 }
 
 impl Call {
@@ -78,6 +105,16 @@ impl Call {
             Self::CreateUser => "create_user",
             Self::StartEnrollment => "start_enrollment",
             Self::StartDesktop => "start_desktop",
+            Self::ModifyUser => "modify_user",
+            Self::DeleteUser => "delete_user",
+            Self::ListGroups => "list_groups",
+            Self::GetGroup => "get_group",
+            Self::CreateGroup => "create_group",
+            Self::ModifyGroup => "modify_group",
+            Self::DeleteGroup => "delete_group",
+            Self::AddMember => "add_member",
+            Self::RemoveMember => "remove_member",
+            Self::AssignGroups => "assign_groups",
         }
     }
 

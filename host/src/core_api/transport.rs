@@ -161,8 +161,8 @@ impl Transport {
 /// What a call says of Core's health.
 fn verdict(call: Call, result: &Result<Reply, Failure>, had_time: bool) -> Verdict {
     match result {
-        // A user name that was taken a moment before is a 500 too (facts C2).
-        Ok(reply) if reply.status == 500 && call == Call::CreateUser => Verdict::Neutral,
+        // A name that is taken is a 500 too (facts C2).
+        Ok(reply) if reply.status == 500 && matches!(call, Call::CreateUser | Call::CreateGroup) => Verdict::Neutral,
         Ok(reply) if reply.status >= 500 => Verdict::Bad,
         Ok(_) | Err(Failure::Malformed(_)) => Verdict::Good,
         // Only our own time was up.

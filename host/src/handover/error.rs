@@ -238,8 +238,13 @@ fn of_core(failure: &Failure) -> Words {
             false,
             "Core's licence allows no further user: delete or disable some, or extend the licence.",
         ),
-        // Of a user that nobody signs in as: the hand-over says it better where it is the person's.
-        Failure::UserDisabled | Failure::NotFound(_) | Failure::Rejected { .. } => row(
+        // Of a user that nobody signs in as: the hand-over says it better where it is the person's. Conflicts and groups are
+        // directory synchronisation's.
+        Failure::UserDisabled
+        | Failure::NotFound(_)
+        | Failure::Rejected { .. }
+        | Failure::Conflict(_)
+        | Failure::GroupName(_) => row(
             "core_rejected",
             502,
             "You are signed in, but Defguard doesn't accept your data. Please tell your administrator.",

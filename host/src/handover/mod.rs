@@ -9,7 +9,7 @@ mod local;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub use self::core::{CoreHandover, CoreOptions, EnrollmentMode};
+pub use self::core::{CoreHandover, CoreOptions, EnrollmentMode, Link, Ownership, Prepared, Roster};
 #[cfg(test)]
 pub(crate) use error::tests::all as all_errors;
 pub use error::{HandoverError, Words};
@@ -102,6 +102,11 @@ pub trait Handover: Send + Sync {
     /// What can be found out about whoever owns the users; changes nothing.
     async fn examine(&self) -> Vec<Finding> {
         Vec::new()
+    }
+
+    /// Defguard Core, if that is it.
+    fn core(&self) -> Option<&CoreHandover> {
+        None
     }
 
     /// Whether it works now; `None`: there is nobody to depend on.

@@ -64,16 +64,22 @@ pub struct CallState {
     pub(crate) log_records_dropped: u32,
 }
 
-/// wasmtime's limiter, which also remembers that it was the memory that ran out.
+/// wasmtime's limiter, which also remembers that it was the memory that ran out, and how much there was at most.
 struct Limiter {
     inner: StoreLimits,
     memory_refused: bool,
+    memory_peak: usize,
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = self.inner.memory_growing(current, desired, maximum);
-        self.memory_refused |= !matches!(allowed, Ok(true));
+        // Instantiation comes by here too, and memory never shrinks.
+        if matches!(allowed, Ok(true)) {
+            self.memory_peak = self.memory_peak.max(desired);
+        } else {
+            self.memory_refused = true;
+        }
         allowed
     }
 
@@ -124,6 +130,7 @@ pub(super) async fn run_within<T>(
     })
     .await;
     let state = store.data();
+    runtime.saw_memory(state.limiter.memory_peak);
     if state.log_records_dropped > 0 {
         tracing::warn!(dropped = state.log_records_dropped, trace = %state.grant.trace, "log records over the limit");
     }
@@ -149,6 +156,7 @@ fn store(runtime: &Runtime, grant: Grant, limits: &Arc<Limits>) -> Store<CallSta
             .instances(8)
             .build(),
         memory_refused: false,
+        memory_peak: 0,
     };
     let state = CallState {
         limiter,

@@ -1,6 +1,7 @@
 //! The one wasmtime engine of the process, its clock, and the linker with the contract's imports and nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -21,6 +22,8 @@ pub struct Runtime {
     directory_limits: Arc<Limits>,
     pooling: bool,
     gate: Semaphore,
+    asides: Semaphore,
+    memory_peak: AtomicUsize,
 }
 
 impl Runtime {
@@ -42,7 +45,8 @@ impl Runtime {
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         start_epochs(&engine, limits.epoch_tick)?;
         let gate = Semaphore::new(limits.concurrent_calls as usize);
-        Ok(Self { engine, linker, limits, directory_limits, pooling, gate })
+        let asides = Semaphore::new(limits.asides() as usize);
+        Ok(Self { engine, linker, limits, directory_limits, pooling, gate, asides, memory_peak: AtomicUsize::new(0) })
     }
 
     /// The engine that compiled every component of this runtime.
@@ -65,9 +69,24 @@ impl Runtime {
         self.pooling
     }
 
+    /// The most linear memory that a call had at its end, in bytes: of all calls since the start, those that failed too.
+    pub fn memory_peak(&self) -> usize {
+        self.memory_peak.load(Ordering::Relaxed)
+    }
+
+    /// A call has ended that had this much.
+    pub(super) fn saw_memory(&self, bytes: usize) {
+        self.memory_peak.fetch_max(bytes, Ordering::Relaxed);
+    }
+
     /// One place in the pool each: during a reload two plugins share it.
     pub(super) fn gate(&self) -> &Semaphore {
         &self.gate
+    }
+
+    /// A place for each call beside a sign-in, which takes one of [`Runtime::gate`] as well.
+    pub(super) fn asides(&self) -> &Semaphore {
+        &self.asides
     }
 
     pub(super) fn linker(&self) -> &Linker<CallState> {

@@ -51,7 +51,30 @@ impl Limits {
             ..self.clone()
         }
     }
+
+    /// Of a call that somebody who signs in waits for, `budget` and [`ASIDE_MARGIN`] at most: it reads one person.
+    #[must_use]
+    pub fn of_person(&self, budget: Duration) -> Self {
+        let wall = budget.saturating_add(ASIDE_MARGIN);
+        let ticks = wall.as_millis().div_ceil(self.epoch_tick.as_millis().max(1));
+        Self {
+            call_wall: wall.min(self.call_wall),
+            call_cpu_ticks: u32::try_from(ticks).unwrap_or(u32::MAX).min(self.call_cpu_ticks),
+            queue_wait: budget.min(self.queue_wait),
+            http_timeout: budget.min(self.http_timeout),
+            ..self.clone()
+        }
+    }
+
+    /// How many of [`Limits::concurrent_calls`] may be such: with a directory that hangs, the rest is there for sign-ins.
+    #[must_use]
+    pub fn asides(&self) -> u32 {
+        (self.concurrent_calls / 2).max(1)
+    }
 }
+
+/// What the component may take beyond the time that it was told, for its own work.
+pub const ASIDE_MARGIN: Duration = Duration::from_millis(100);
 
 impl Default for Limits {
     fn default() -> Self {

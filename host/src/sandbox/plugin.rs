@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
@@ -113,6 +114,29 @@ impl Plugin {
             plugin.defguard_openid_directory().call_next_page(store, provider, read, cursor).await
         })
         .await
+    }
+
+    /// `directory.person`, for a sign-in that waits for it: over after `budget` and a little, the wait for an instance included.
+    pub async fn person(
+        &self,
+        grant: Grant,
+        provider: &str,
+        object_id: &str,
+        budget: Duration,
+    ) -> Result<Result<Option<directory::PersonState>, directory::Failure>, CallError> {
+        let limits = Arc::new(self.runtime.limits().of_person(budget));
+        let wall = limits.call_wall;
+        let called = async {
+            let asides = limits.asides();
+            // The semaphore is never closed.
+            let _aside = self.runtime.asides().acquire().await.map_err(|_| CallError::Busy(asides))?;
+            let timeout_ms = u32::try_from(budget.as_millis()).unwrap_or(u32::MAX);
+            run_within(&self.runtime, &self.pre, grant, &limits, async |store, plugin| {
+                plugin.defguard_openid_directory().call_person(store, provider, object_id, timeout_ms).await
+            })
+            .await
+        };
+        tokio::time::timeout(wall, called).await.unwrap_or(Err(CallError::Timeout(wall)))
     }
 
     /// `directory.test-connection`.

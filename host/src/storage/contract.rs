@@ -104,6 +104,49 @@ async fn sweeping_removes_the_expired_only() {
 }
 
 #[tokio::test]
+async fn a_namespace_is_listed_in_order_page_by_page() {
+    let place = |namespace: &Namespace, name: &str| Key { namespace: namespace.clone(), name: name.into() };
+    let (ours, next) = (Namespace::new("host", "objects"), Namespace::new("host", "objects2"));
+    for (backend, storage, _folder) in backends().await {
+        // `entra-2/…` is nobody of `entra`, and `entra.` stands before `entra/` in the order of bytes.
+        for name in ["entra/b", "entra/a", "entra-2/a", "entra.", "entra/c/d", "entra/é", "okta/a", "entra", ""] {
+            storage.put(place(&ours, name), Entry::lasting(name.into()), NOW).await.unwrap();
+        }
+        storage.put(place(&next, "entra/z"), Entry::lasting(b"theirs".to_vec()), NOW).await.unwrap();
+        storage.put(place(&ours, "entra/bb"), entry(b"for ten seconds"), NOW).await.unwrap();
+        let of_entra = ["entra/a", "entra/b", "entra/bb", "entra/c/d", "entra/é"];
+        let later = NOW + 10_000;
+        for (name, prefix, after, limit, now, expected) in [
+            ("a provider's", "entra/", None, 10, NOW, &of_entra[..]),
+            ("the first two", "entra/", None, 2, NOW, &of_entra[..2]),
+            ("the next two", "entra/", Some("entra/b"), 2, NOW, &of_entra[2..4]),
+            ("the last page", "entra/", Some("entra/c/d"), 2, NOW, &of_entra[4..]),
+            ("after the last", "entra/", Some("entra/é"), 2, NOW, &[]),
+            ("after one that is gone", "entra/", Some("entra/aa"), 1, NOW, &of_entra[1..2]),
+            ("after one before them all", "entra/", Some("a"), 1, NOW, &of_entra[..1]),
+            ("after one behind them all", "entra/", Some("zz"), 10, NOW, &[]),
+            ("without the expired", "entra/", Some("entra/b"), 2, later, &of_entra[3..]),
+            ("no limit at all", "entra/", None, 0, NOW, &[]),
+            ("nobody's", "none/", None, 10, NOW, &[]),
+            ("everything, the empty name first", "", None, 2, NOW, &["", "entra"]),
+            ("everything after the empty name", "", Some(""), 1, NOW, &["entra"]),
+        ] {
+            let found = storage.list(&ours, prefix, after, limit, now).await.unwrap();
+            let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, expected, "{backend}: {name}");
+            assert!(
+                found.iter().all(|(name, value)| name == "entra/bb" || value == name.as_bytes()),
+                "{backend}: {name}: {found:?}"
+            );
+        }
+        let all = storage.list(&ours, "", None, usize::MAX, NOW).await.unwrap();
+        assert_eq!(all.len(), 10, "{backend}: and none of the other namespace");
+        storage.take(place(&ours, "entra/a"), NOW).await.unwrap();
+        assert_eq!(storage.list(&ours, "entra/", None, 1, NOW).await.unwrap()[0].0, "entra/b", "{backend}");
+    }
+}
+
+#[tokio::test]
 async fn redb_remembers_across_a_restart_and_a_second_host_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.redb");

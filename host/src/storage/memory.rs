@@ -1,12 +1,13 @@
 //! `memory:` — for tests, demonstrations, and hosts that may forget logins under way when they end.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use super::usage::{Usage, size};
-use super::{Entry, Key, Storage, StorageError};
+use super::{Entry, Key, Namespace, Storage, StorageError};
 
 /// State in this process's memory.
 #[derive(Default)]
@@ -16,7 +17,7 @@ pub struct MemoryStorage {
 
 #[derive(Default)]
 struct Inner {
-    entries: HashMap<Key, Entry>,
+    entries: BTreeMap<Key, Entry>,
     usage: Usage,
 }
 
@@ -75,6 +76,28 @@ impl Storage for MemoryStorage {
         }
         inner.insert(key, entry)?;
         Ok(true)
+    }
+
+    async fn list(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        now: u64,
+    ) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        let start = |name: &str| Key { namespace: namespace.clone(), name: name.to_owned() };
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(start(after)),
+            _ => Bound::Included(start(prefix)),
+        };
+        let inner = self.lock();
+        let matching = inner
+            .entries
+            .range((from, Bound::Unbounded))
+            .take_while(|(key, _)| key.namespace == *namespace && key.name.starts_with(prefix));
+        let live = matching.filter(|(_, entry)| entry.is_live(now));
+        Ok(live.take(limit).map(|(key, entry)| (key.name.clone(), entry.value.clone())).collect())
     }
 
     async fn sweep(&self, now: u64) -> Result<u64, StorageError> {

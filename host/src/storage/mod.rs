@@ -40,7 +40,7 @@ impl Namespace {
 }
 
 /// A key in its namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// Whose.
     pub namespace: Namespace,
@@ -112,6 +112,22 @@ pub trait Storage: Send + Sync {
         entry: Entry,
         now_unix_ms: u64,
     ) -> Result<bool, StorageError>;
+
+    /// A page of what is live in a namespace, names and values: at most `limit` of the names that start with `prefix`, in the
+    /// order of their bytes, from the first one after `after` on. A page that isn't full is the last. Who reads page after
+    /// page meets every entry that was there all the while, once; not necessarily those that came or went meanwhile.
+    ///
+    /// A shared backend needs an index for it: Redis' `SCAN` knows no order and may give a name twice, so there every
+    /// namespace is a sorted set of its names beside the values, changed in the same transaction and read with
+    /// `ZRANGEBYLEX`.
+    async fn list(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        now_unix_ms: u64,
+    ) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
 
     /// Deletes what has expired; how many entries. The host calls it now and then.
     async fn sweep(&self, now_unix_ms: u64) -> Result<u64, StorageError>;

@@ -1,6 +1,7 @@
 //! `redb:PATH` — an embedded database in one file, for one host. Every change is on the disk before it counts: a
 //! transaction that was taken stays taken through a crash. Changes that wait for each other share one commit.
 
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -10,7 +11,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use tokio::sync::oneshot;
 
 use super::usage::{Usage, size};
-use super::{Entry, Key, Storage, StorageError};
+use super::{Entry, Key, Namespace, Storage, StorageError};
 
 /// Key path → expiry (8 bytes, big-endian milliseconds) and value.
 const ENTRIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("entries_v1");
@@ -266,6 +267,30 @@ fn read(entries: &impl ReadableTable<&'static str, &'static [u8]>, path: &str) -
     Ok(entries.get(path).map_err(unavailable)?.and_then(|row| decode(row.value())))
 }
 
+/// Rows of one namespace in the order of their keys' bytes; names without the namespace.
+fn list(
+    entries: &impl ReadableTable<&'static str, &'static [u8]>,
+    namespace: &str,
+    (prefix, after): (&str, Option<&str>),
+    limit: usize,
+    now: u64,
+) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+    let (first, start) = (format!("{namespace}/{prefix}"), format!("{namespace}/{}", after.unwrap_or_default()));
+    let from = if start >= first && after.is_some() { Bound::Excluded(&*start) } else { Bound::Included(&*first) };
+    let mut found = Vec::new();
+    for row in entries.range::<&str>((from, Bound::Unbounded)).map_err(unavailable)? {
+        let (path, value) = row.map_err(unavailable)?;
+        if found.len() == limit || !path.value().starts_with(&first) {
+            break;
+        }
+        let name = path.value().get(namespace.len() + 1..).unwrap_or_default();
+        if let Some(entry) = decode(value.value()).filter(|entry| entry.is_live(now)) {
+            found.push((name.to_owned(), entry.value));
+        }
+    }
+    Ok(found)
+}
+
 #[async_trait]
 impl Storage for RedbStorage {
     async fn get(&self, key: &Key, now: u64) -> Result<Option<Vec<u8>>, StorageError> {
@@ -301,6 +326,25 @@ impl Storage for RedbStorage {
             Done::Swapped(swapped) => Ok(swapped),
             _ => Err(unavailable("the storage answered another question")),
         }
+    }
+
+    async fn list(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        now: u64,
+    ) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        let (database, namespace) = (Arc::clone(&self.database), namespace.clone());
+        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+        tokio::task::spawn_blocking(move || {
+            let transaction = database.begin_read().map_err(unavailable)?;
+            let entries = transaction.open_table(ENTRIES).map_err(unavailable)?;
+            list(&entries, namespace.as_str(), (&prefix, after.as_deref()), limit, now)
+        })
+        .await
+        .map_err(unavailable)?
     }
 
     async fn sweep(&self, now: u64) -> Result<u64, StorageError> {

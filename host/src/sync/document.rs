@@ -1,37 +1,46 @@
 //! `apply = "file:PATH"`: the state that Defguard would have after the run, as one JSON document: `{"users":[{"oid","email","active"}],
 //! "groups":[{"id","name","members":[oid,…]}]}`, sorted, nested groups resolved. It is replaced as a whole or not at all.
 
-use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::SyncError;
-use super::plan::Plan;
-use super::snapshot::Snapshot;
+use super::action::Action;
+use super::lease::Lease;
+use super::oid::Oid;
+use super::plan::Abilities;
+use super::state::{Group, State, User};
+use super::target::{Applied, Target};
 
-/// A user of the document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DocumentUser {
-    /// The object id.
-    pub oid: String,
-    /// The address.
-    pub email: String,
-    /// Whether they may do anything.
-    pub active: bool,
+/// The document at a path.
+#[derive(Debug, Clone)]
+pub struct DocumentTarget {
+    path: PathBuf,
 }
 
-/// A group of the document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DocumentGroup {
-    /// The object id.
-    pub id: String,
-    /// The name.
-    pub name: String,
-    /// Object ids.
-    pub members: Vec<String>,
+#[derive(Debug, Serialize, Deserialize)]
+struct DocumentUser {
+    oid: Oid,
+    email: String,
+    active: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct DocumentGroup {
+    id: Oid,
+    name: String,
+    members: Vec<Oid>,
+}
+
+#[derive(Serialize)]
+struct WrittenGroup<'a> {
+    id: Oid,
+    name: &'a str,
+    members: &'a [Oid],
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -40,138 +49,107 @@ struct Document {
     groups: Vec<DocumentGroup>,
 }
 
-/// What was there before the run.
-#[derive(Debug, Default)]
-pub struct Before {
-    /// By object id.
-    pub users: BTreeMap<String, DocumentUser>,
-    /// By object id.
-    pub groups: BTreeMap<String, DocumentGroup>,
-}
-
-/// How much there is of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Users.
-    pub users: u64,
-    /// Groups.
-    pub groups: u64,
-    /// Memberships.
-    pub memberships: u64,
-}
-
 fn failed(path: &Path, reason: impl std::fmt::Display) -> SyncError {
-    SyncError::Apply { path: path.display().to_string(), reason: reason.to_string() }
+    SyncError::Apply { target: path.display().to_string(), reason: reason.to_string() }
 }
 
-/// The document of the run before; empty if there is none. One that can't be read isn't overwritten.
-pub fn read(path: &Path) -> Result<Before, SyncError> {
+impl DocumentTarget {
+    /// Reads and writes nothing yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+}
+
+#[async_trait]
+impl Target for DocumentTarget {
+    fn name(&self) -> String {
+        format!("file:{}", self.path.display())
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { creates_users: true, is_document: true, renames_groups: true }
+    }
+
+    /// The document of the run before; empty if there is none. One that can't be read isn't overwritten.
+    async fn read(&self) -> Result<State, SyncError> {
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || read(&path)).await;
+        read.map_err(|error| failed(&self.path, error))?
+    }
+
+    async fn apply(
+        &self,
+        lease: &Lease,
+        state: State,
+        actions: Vec<Action>,
+        done: &mut (dyn for<'a> FnMut(&'a Action) + Send),
+    ) -> Result<Applied, SyncError> {
+        lease.check().await?;
+        let path = self.path.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let is_new = !path.exists();
+            let after = state.after(&actions);
+            if is_new || !actions.is_empty() {
+                write(&path, &after)?;
+            }
+            Ok::<_, SyncError>((after.counts(), actions))
+        });
+        let (counts, actions) = written.await.map_err(|error| failed(&self.path, error))??;
+        // All of it or nothing.
+        for action in &actions {
+            done(action);
+        }
+        Ok(Applied { counts, skipped: Vec::new() })
+    }
+}
+
+fn read(path: &Path) -> Result<State, SyncError> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Before::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::default()),
         Err(error) => return Err(failed(path, error)),
     };
     let document: Document = serde_json::from_reader(BufReader::new(file))
         .map_err(|error| failed(path, format!("it isn't a document of an earlier run: {error}")))?;
-    Ok(Before {
-        users: document.users.into_iter().map(|user| (user.oid.clone(), user)).collect(),
-        groups: document.groups.into_iter().map(|group| (group.id.clone(), group)).collect(),
-    })
+    let users = document.users.into_iter().map(|user| {
+        let known = User { email: user.email, active: user.active, ..User::default() };
+        (user.oid, known)
+    });
+    let groups = document.groups.into_iter().map(|mut group| {
+        group.members.sort_unstable();
+        group.members.dedup();
+        (group.id, Group { name: group.name, members: group.members, is_admin: false, was_made: true })
+    });
+    Ok(State { users: users.collect(), groups: groups.collect(), ..State::default() })
 }
 
 /// Replaces the document.
-pub fn write(path: &Path, snapshot: &Snapshot, before: &Before, plan: &Plan) -> Result<Counts, SyncError> {
+fn write(path: &Path, state: &State) -> Result<(), SyncError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let partial = path.with_extension("partial");
-    let counts = write_to(&partial, snapshot, before, plan).map_err(|error| failed(&partial, error))?;
+    write_to(&partial, state).map_err(|error| failed(&partial, error))?;
     std::fs::rename(&partial, path).map_err(|error| failed(path, error))?;
     // So that the new name outlives a crash.
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(folder, error))?;
-    Ok(counts)
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(folder, error))
 }
 
-fn write_to(path: &Path, snapshot: &Snapshot, before: &Before, plan: &Plan) -> std::io::Result<Counts> {
-    let users = users(snapshot, before, plan);
-    let there: HashSet<&str> = users.keys().map(String::as_str).collect();
-    let mut counts = Counts { users: users.len() as u64, ..Counts::default() };
+fn write_to(path: &Path, state: &State) -> std::io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     out.write_all(b"{\"users\":[")?;
-    for (position, user) in users.values().enumerate() {
+    for (position, (oid, user)) in state.users.iter().enumerate() {
         separate(&mut out, position)?;
-        serde_json::to_writer(&mut out, user)?;
+        let user = DocumentUser { oid: *oid, email: user.email.clone(), active: user.active };
+        serde_json::to_writer(&mut out, &user)?;
     }
     out.write_all(b"],\"groups\":[")?;
-    let mut keep = |out: &mut BufWriter<File>, group: &DocumentGroup| {
-        separate(out, usize::try_from(counts.groups).unwrap_or(usize::MAX))?;
-        serde_json::to_writer(&mut *out, group)?;
-        counts.groups += 1;
-        counts.memberships += group.members.len() as u64;
-        Ok::<(), std::io::Error>(())
-    };
-    for source in sources(snapshot, before, plan) {
-        keep(&mut out, &source.group(snapshot, &there))?;
+    for (position, (id, group)) in state.groups.iter().enumerate() {
+        separate(&mut out, position)?;
+        serde_json::to_writer(&mut out, &WrittenGroup { id: *id, name: &group.name, members: &group.members })?;
     }
     out.write_all(b"]}\n")?;
-    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    Ok(counts)
+    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
 }
 
 fn separate(out: &mut BufWriter<File>, position: usize) -> std::io::Result<()> {
     if position > 0 { out.write_all(b",") } else { Ok(()) }
-}
-
-/// Everybody afterwards.
-fn users(snapshot: &Snapshot, before: &Before, plan: &Plan) -> BTreeMap<String, DocumentUser> {
-    let Some(people) = &plan.people else { return before.users.clone() };
-    let stay = plan.others.iter().filter_map(|(id, active)| {
-        let user = before.users.get(id)?;
-        Some((id.clone(), DocumentUser { active: *active, ..user.clone() }))
-    });
-    let present = people.iter().filter_map(|(number, active)| {
-        let person = snapshot.people.get(*number as usize)?;
-        let user = DocumentUser { oid: person.id.clone(), email: person.email.clone()?, active: *active };
-        Some((person.id.clone(), user))
-    });
-    stay.chain(present).collect()
-}
-
-/// Where a group of the document comes from.
-enum Source<'a> {
-    Directory(usize),
-    Before(&'a DocumentGroup),
-}
-
-impl Source<'_> {
-    fn group(&self, snapshot: &Snapshot, there: &HashSet<&str>) -> DocumentGroup {
-        match self {
-            Self::Before(group) => {
-                let members = group.members.iter().filter(|id| there.contains(id.as_str())).cloned().collect();
-                DocumentGroup { members, ..(*group).clone() }
-            }
-            Self::Directory(number) => {
-                let people = snapshot.everybody_in(*number);
-                let ids =
-                    people.iter().filter_map(|person| snapshot.people.get(*person as usize)).map(|person| &person.id);
-                let members = ids.filter(|id| there.contains(id.as_str())).cloned().collect();
-                let group = snapshot.groups.get(*number);
-                let (id, name) = group.map(|group| (group.id.clone(), group.name.clone())).unwrap_or_default();
-                DocumentGroup { id, name, members }
-            }
-        }
-    }
-}
-
-/// The groups afterwards, in the order of their ids.
-fn sources<'a>(snapshot: &Snapshot, before: &'a Before, plan: &Plan) -> Vec<Source<'a>> {
-    let Some(groups) = &plan.groups else { return before.groups.values().map(Source::Before).collect() };
-    let mut all: BTreeMap<&str, Source<'a>> = BTreeMap::new();
-    all.extend(plan.other_groups.iter().filter_map(|id| {
-        let group = before.groups.get(id)?;
-        Some((group.id.as_str(), Source::Before(group)))
-    }));
-    let ids: Vec<(String, usize)> =
-        groups.iter().filter_map(|number| Some((snapshot.groups.get(*number)?.id.clone(), *number))).collect();
-    let mut named: BTreeMap<String, Source<'a>> = all.into_iter().map(|(id, source)| (id.to_owned(), source)).collect();
-    named.extend(ids.into_iter().map(|(id, number)| (id, Source::Directory(number))));
-    named.into_values().collect()
 }

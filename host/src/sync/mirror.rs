@@ -12,6 +12,8 @@ use redb::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::oid::Oid;
+use super::status::Kept;
 use crate::config::ProviderId;
 use crate::sandbox::bindings::exports::defguard::openid::directory::{
     Change, Collection, Group, Members, Page, Text, User,
@@ -28,7 +30,10 @@ const MEMBERS: TableDefinition<'_, (u128, u128), u64> = TableDefinition::new("me
 
 const CURSOR: &str = "cursor";
 const ROUNDS: &str = "rounds";
-const APPLIED: &str = "applied";
+/// And the target's name.
+const APPLIED: &str = "applied ";
+const STATUS: &str = "status";
+const ROUND_ENDED: &str = "round.ended_at_s";
 /// What redb may keep in memory, in bytes.
 const CACHE_BYTES: usize = 48 << 20;
 
@@ -140,7 +145,7 @@ impl Mirror {
     }
 
     /// Keeps a page and its cursor, both or neither.
-    pub fn keep(&self, page: &Page) -> Result<(), MirrorError> {
+    pub fn keep(&self, page: &Page, now_unix_s: u64) -> Result<(), MirrorError> {
         let write = self.database.begin_write().map_err(broken)?;
         for change in &page.changes {
             apply(&write, change)?;
@@ -151,6 +156,7 @@ impl Mirror {
         }
         if page.is_last {
             count(&write, ROUNDS)?;
+            set(&write, ROUND_ENDED, now_unix_s)?;
         }
         write.commit().map_err(broken)
     }
@@ -161,17 +167,48 @@ impl Mirror {
         number(&read.open_table(META).map_err(broken)?, ROUNDS)
     }
 
-    /// Whether its content was applied before.
-    pub fn was_applied(&self) -> Result<bool, MirrorError> {
+    /// Whether its content was applied to that target before.
+    pub fn was_applied(&self, target: &str) -> Result<bool, MirrorError> {
         let read = self.database.begin_read().map_err(broken)?;
-        Ok(number(&read.open_table(META).map_err(broken)?, APPLIED)? > 0)
+        Ok(number(&read.open_table(META).map_err(broken)?, &format!("{APPLIED}{target}"))? > 0)
     }
 
     /// Notes that it was.
-    pub fn set_applied(&self) -> Result<(), MirrorError> {
+    pub fn set_applied(&self, target: &str) -> Result<(), MirrorError> {
         let write = self.database.begin_write().map_err(broken)?;
-        count(&write, APPLIED)?;
+        count(&write, &format!("{APPLIED}{target}"))?;
         write.commit().map_err(broken)
+    }
+
+    /// When the last round was completed, in seconds since 1970.
+    pub fn round_ended_at(&self) -> Result<Option<u64>, MirrorError> {
+        let read = self.database.begin_read().map_err(broken)?;
+        let ended = number(&read.open_table(META).map_err(broken)?, ROUND_ENDED)?;
+        Ok(Some(ended).filter(|ended| *ended > 0))
+    }
+
+    /// How the runs went; nothing if that can't be read any more.
+    pub fn kept(&self) -> Result<Kept, MirrorError> {
+        let read = self.database.begin_read().map_err(broken)?;
+        let meta = read.open_table(META).map_err(broken)?;
+        let kept = meta.get(STATUS).map_err(broken)?;
+        Ok(kept.and_then(|kept| serde_json::from_slice(kept.value()).ok()).unwrap_or_default())
+    }
+
+    /// Notes how a run went.
+    pub fn set_kept(&self, kept: &Kept) -> Result<(), MirrorError> {
+        let kept = serde_json::to_vec(kept).map_err(broken)?;
+        let write = self.database.begin_write().map_err(broken)?;
+        write.open_table(META).map_err(broken)?.insert(STATUS, kept.as_slice()).map_err(broken)?;
+        write.commit().map_err(broken)
+    }
+
+    /// One person; `None`: nobody has the object id.
+    pub fn user(&self, oid: Oid) -> Result<Option<UserRecord>, MirrorError> {
+        let read = self.database.begin_read().map_err(broken)?;
+        let users = read.open_table(USERS).map_err(broken)?;
+        let record = users.get(oid.0).map_err(broken)?;
+        record.map(|record| serde_json::from_slice(record.value()).map_err(broken)).transpose()
     }
 
     /// Every person.
@@ -245,17 +282,8 @@ fn count(write: &WriteTransaction, key: &str) -> Result<(), MirrorError> {
 
 /// An object id as the component writes it.
 fn id(text: &str) -> Result<u128, MirrorError> {
-    let digits: String = text.split('-').collect();
-    let is_guid = text.len() == 36 && digits.len() == 32;
-    let number = is_guid.then(|| u128::from_str_radix(&digits, 16).ok()).flatten();
-    number.ok_or_else(|| MirrorError::Page(format!("{:?} is no object id", text.chars().take(64).collect::<String>())))
-}
-
-/// An object id as people know it.
-pub fn guid(id: u128) -> String {
-    let digits = format!("{id:032x}");
-    let part = |range| digits.get(range).unwrap_or_default();
-    format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+    let oid = Oid::parse(text).map(|oid| oid.0);
+    oid.ok_or_else(|| MirrorError::Page(format!("{:?} is no object id", text.chars().take(64).collect::<String>())))
 }
 
 fn apply(write: &WriteTransaction, change: &Change) -> Result<(), MirrorError> {

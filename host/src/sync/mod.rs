@@ -1,25 +1,37 @@
 //! Directory synchronisation: the component reads the directory page by page (`round`), a mirror on disk keeps it (`mirror`), what
-//! Defguard should look like is worked out from that (`snapshot`, `plan`), and applied (`document`). Nothing is taken away from anybody
-//! before everything was read.
+//! Defguard should look like is worked out from that (`snapshot`, `plan`) as steps (`action`), and these are done to a target
+//! (`document`, `core`). Nothing is taken away from anybody before everything was read. One run at a time (`lease`), by themselves or when asked
+//! for (`schedule`, `control`). What the directory says of whoever signs in right now is `at_login`'s subject.
 
+pub mod action;
+pub mod at_login;
+pub mod control;
+pub mod core;
 pub mod document;
+pub mod lease;
+pub mod metrics;
 pub mod mirror;
+pub mod oid;
 pub mod plan;
+mod prefetch;
+pub mod proposal;
+mod record;
 pub mod round;
+mod run;
 pub mod schedule;
 pub mod snapshot;
+pub mod state;
+pub mod status;
+pub mod target;
 
-use std::time::Instant;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use crate::capability::TraceId;
-use crate::config::{DirectoryApply, DirectoryConfig, Provider};
+use crate::config::Provider;
 use crate::gateway::{Gateway, LoginError};
-use crate::storage::StorageUrl;
-use mirror::{Mirror, MirrorError};
-use plan::Held;
-use snapshot::Snapshot;
+use crate::storage::{StorageError, StorageUrl};
+use mirror::MirrorError;
+use plan::Skipped;
+use proposal::Proposal;
 
 /// Why a run failed. Nothing was applied; what was read stays in the mirror, and the next run goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -71,14 +83,26 @@ pub enum SyncError {
     /// The options name groups that aren't there, or not only once.
     #[error("{0}")]
     Groups(String),
-    /// The result can't be written.
-    #[error("{path}: {reason}")]
+    /// The result can't be applied.
+    #[error("{target}: {reason}")]
     Apply {
         /// Where.
-        path: String,
+        target: String,
         /// The system's words.
         reason: String,
     },
+    /// Another run has the lease.
+    #[error("another run for provider {0} is under way, here or on another host")]
+    UnderWay(String),
+    /// This run was away for longer than its lease.
+    #[error("this run was stopped for so long that another one may be under way: it does nothing more")]
+    LeaseLost,
+    /// The storage of leases and links.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// What is to be applied doesn't fit.
+    #[error("this difference can't be applied: {0}")]
+    Proposal(String),
 }
 
 impl SyncError {
@@ -93,7 +117,10 @@ impl SyncError {
             Self::Throttled(_) => "directory_throttled",
             Self::Malformed(_) => "directory_malformed",
             Self::Plugin(_) => "plugin_failed",
-            Self::Mirror(MirrorError::InUse(_)) => "run_under_way",
+            Self::Mirror(MirrorError::InUse(_)) | Self::UnderWay(_) => "run_under_way",
+            Self::LeaseLost => "lease_lost",
+            Self::Storage(_) => "storage_failed",
+            Self::Proposal(_) => "difference_unfit",
             Self::Mirror(_) => "mirror_failed",
             Self::Groups(_) => "groups_ambiguous",
             Self::Apply { .. } => "apply_failed",
@@ -102,27 +129,38 @@ impl SyncError {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Applied.
+    /// Applied, or of a dry run: nothing is in the way of it.
     Done,
     /// A safety rule holds it: nothing was applied.
     Held,
-    /// Nothing was applied.
+    /// The rest wasn't applied.
     Failed,
 }
 
+impl Outcome {
+    /// Stable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What a run came to: the last line of `sync --now`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
     /// Why it was held or failed: a stable code, and a sentence.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// A sentence about that.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Requests to the directory, those for access tokens not counted.
     pub requests: u64,
@@ -134,12 +172,22 @@ pub struct Report {
     pub groups: u64,
     /// Memberships in the result, nested groups resolved.
     pub memberships: u64,
+    /// Steps that were done, or of a dry run: that would be.
+    pub steps: u64,
+    /// Users and groups that a safety rule kept from being removed.
+    pub held_removals: u64,
+    /// What wasn't done, and why. The first hundred; the log has them all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// Steps of an approved difference that there was no reason for any more.
+    #[serde(default)]
+    pub lapsed: u64,
     /// Milliseconds.
     pub duration_ms: u64,
 }
 
 /// What is told while a run is under way.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Pages read.
     pub pages: u64,
@@ -153,10 +201,36 @@ pub struct Progress {
     pub groups: u64,
     /// Memberships added or removed.
     pub memberships: u64,
+    /// Steps to be done.
+    pub steps: u64,
+    /// Of these, done.
+    pub done: u64,
+}
+
+/// What a run is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// Read, and apply what changed.
+    Now,
+    /// Read, and say what would be applied.
+    DryRun,
+    /// Read, and apply of what changed what is in this difference too. An administrator has seen it: limits don't hold it.
+    Apply(Box<Proposal>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ended {
+    /// What it came to.
+    pub report: Report,
+    /// Of a dry run: the difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
 }
 
 /// One run for one provider: reads until the directory is complete, and applies. Never two at the same time.
-pub async fn run(gateway: &Gateway, provider: &Provider, progress: impl FnMut(&Progress)) -> Report {
+pub async fn run(gateway: &Gateway, provider: &Provider, progress: impl FnMut(&Progress) + Send) -> Report {
     run_with(gateway, provider, &gateway.config().storage, progress).await
 }
 
@@ -165,94 +239,18 @@ pub async fn run_with(
     gateway: &Gateway,
     provider: &Provider,
     storage: &StorageUrl,
-    progress: impl FnMut(&Progress),
+    progress: impl FnMut(&Progress) + Send,
 ) -> Report {
-    let started = Instant::now();
-    let trace = TraceId::new();
-    let mut run = Run {
-        gateway,
-        provider,
-        storage,
-        trace: &trace,
-        read: Progress::default(),
-        counts: document::Counts::default(),
-    };
-    let result = run.run(progress).await;
-    let (outcome, reason, detail) = match result {
-        Ok(None) => (Outcome::Done, None, None),
-        Ok(Some(held)) => (Outcome::Held, Some(held.code().to_owned()), Some(held.to_string())),
-        Err(error) => (Outcome::Failed, Some(error.code().to_owned()), Some(error.to_string())),
-    };
-    let report = Report {
-        outcome,
-        reason,
-        detail,
-        requests: run.read.requests,
-        refused: run.read.refused,
-        users: run.counts.users,
-        groups: run.counts.groups,
-        memberships: run.counts.memberships,
-        duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-    };
-    tell(provider, &trace, &report);
-    report
+    perform(gateway, provider, storage, Job::Now, progress).await.report
 }
 
-fn tell(provider: &Provider, trace: &TraceId, report: &Report) {
-    let (id, detail) = (&provider.id, report.detail.as_deref().unwrap_or_default());
-    match report.outcome {
-        Outcome::Done => tracing::info!(
-            provider = %id, %trace, requests = report.requests, users = report.users, groups = report.groups,
-            memberships = report.memberships, duration_ms = report.duration_ms, "directory synchronised"
-        ),
-        Outcome::Held => {
-            tracing::warn!(provider = %id, %trace, reason = report.reason, "directory synchronisation held: {detail}");
-        }
-        Outcome::Failed => {
-            tracing::error!(provider = %id, %trace, reason = report.reason, "directory synchronisation failed: {detail}");
-        }
-    }
-}
-
-struct Run<'a> {
-    gateway: &'a Gateway,
-    provider: &'a Provider,
-    storage: &'a StorageUrl,
-    trace: &'a TraceId,
-    read: Progress,
-    counts: document::Counts,
-}
-
-impl Run<'_> {
-    async fn run(&mut self, progress: impl FnMut(&Progress)) -> Result<Option<Held>, SyncError> {
-        let config = self.provider.directory.as_ref().filter(|directory| directory.enabled);
-        let config = config.ok_or_else(|| SyncError::Off(self.provider.id.to_string()))?;
-        let mirror = Mirror::open(self.storage, &self.provider.id).await?;
-        round::read(self.gateway, self.provider, self.trace, &mirror, &mut self.read, progress).await?;
-        let DirectoryApply::File(path) = &config.apply;
-        let (config, path) = (config.clone(), path.clone());
-        // Everything from here on is this machine's work, and not a little.
-        let applied = tokio::task::spawn_blocking(move || apply(&mirror, &config, &path)).await;
-        let (held, counts) = applied.map_err(|error| SyncError::Malformed(error.to_string()))??;
-        self.counts = counts;
-        Ok(held)
-    }
-}
-
-fn apply(
-    mirror: &Mirror,
-    config: &DirectoryConfig,
-    path: &std::path::Path,
-) -> Result<(Option<Held>, document::Counts), SyncError> {
-    let snapshot = Snapshot::read(mirror)?;
-    let before = document::read(path)?;
-    let is_first = !mirror.was_applied()?;
-    match plan::plan(&snapshot, &before, config, is_first).map_err(SyncError::Groups)? {
-        plan::Verdict::Hold(held) => Ok((Some(held), document::Counts::default())),
-        plan::Verdict::Apply(plan) => {
-            let counts = document::write(path, &snapshot, &before, &plan)?;
-            mirror.set_applied()?;
-            Ok((None, counts))
-        }
-    }
+/// One run, whatever it is to do, with the mirror beside this storage.
+pub async fn perform(
+    gateway: &Gateway,
+    provider: &Provider,
+    storage: &StorageUrl,
+    job: Job,
+    progress: impl FnMut(&Progress) + Send,
+) -> Ended {
+    run::run(gateway, provider, storage, job, progress).await
 }

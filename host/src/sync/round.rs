@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::lease::Lease;
 use super::mirror::Mirror;
 use super::{Progress, SyncError};
 use crate::capability::TraceId;
@@ -25,12 +26,14 @@ pub async fn read(
     provider: &Provider,
     trace: &TraceId,
     mirror: &Mirror,
+    lease: &Lease,
     read: &mut Progress,
     mut progress: impl FnMut(&Progress),
 ) -> Result<(), SyncError> {
     let collections = collections(provider);
     let mut in_a_row = 0;
     loop {
+        lease.check().await?;
         let cursor = blocking(mirror, Mirror::cursor).await?;
         let answer = gateway.directory_page(provider, &collections, cursor.as_deref(), trace).await?;
         let wait = match answer {
@@ -41,7 +44,8 @@ pub async fn read(
                 if let Some(setback) = &page.setback {
                     tracing::info!(provider = %provider.id, %trace, "directory: {setback}");
                 }
-                blocking(mirror, move |mirror| mirror.keep(&page)).await?;
+                let now_s = gateway.now_unix_ms() / 1000;
+                blocking(mirror, move |mirror| mirror.keep(&page, now_s)).await?;
                 progress(read);
                 if is_last {
                     return Ok(());
@@ -131,7 +135,7 @@ fn tally(read: &mut Progress, page: &Page) {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     mirror: &Mirror,
     work: impl FnOnce(&Mirror) -> Result<T, super::mirror::MirrorError> + Send + 'static,
 ) -> Result<T, SyncError> {

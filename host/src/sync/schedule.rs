@@ -1,31 +1,160 @@
-//! Runs by themselves, each `interval_s`: a provider's never two at a time, and of several providers not all at once.
+//! Runs by themselves, each `interval_s`, and runs that are asked for: by signal, or through the control socket. A provider's are
+//! never two at a time, and those of several providers don't all begin at once.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-use crate::config::ProviderId;
+use super::at_login::PersonSeen;
+use super::mirror::Mirror;
+use super::status::Status;
+use super::{Ended, Job, Progress};
+use crate::config::{Provider, ProviderId};
 use crate::gateway::Gateway;
 
-/// Starts a task for each provider that has one; they end with the runtime.
-pub fn start(gateway: &Arc<Gateway>) {
-    for provider in &gateway.config().providers {
-        if let Some(directory) = provider.directory.as_ref().filter(|directory| directory.enabled) {
-            tokio::spawn(each(Arc::clone(gateway), provider.id.clone(), directory.interval));
+/// Runs, and people who signed in, that may wait for each other.
+const WAITING: usize = 64;
+/// Before the first one, so that a restart isn't an interval without.
+const FIRST: Duration = Duration::from_secs(10);
+
+/// Hears how far a run is.
+pub type Listener = Box<dyn FnMut(&Progress) + Send>;
+
+/// What is asked for.
+enum Request {
+    Run {
+        job: Job,
+        listener: Listener,
+        /// Nobody may be waiting for it.
+        reply: Option<oneshot::Sender<Ended>>,
+    },
+    /// Somebody signed in.
+    Seen(PersonSeen),
+}
+
+struct Worker {
+    requests: mpsc::Sender<Request>,
+    is_running: Arc<AtomicBool>,
+    /// As it was when the last run ended; a run has the mirror to itself.
+    status: Arc<Mutex<Option<Status>>>,
+}
+
+/// The workers, one for each provider that has a directory.
+pub struct Schedule {
+    workers: BTreeMap<ProviderId, Worker>,
+}
+
+impl Schedule {
+    /// Starts a task for each provider that has one; they end with the runtime.
+    pub fn start(gateway: &Arc<Gateway>) -> Arc<Self> {
+        let mut workers = BTreeMap::new();
+        for provider in &gateway.config().providers {
+            if let Some(directory) = provider.directory.as_ref() {
+                let (requests, queue) = mpsc::channel(WAITING);
+                let worker = Worker { requests, is_running: Arc::default(), status: Arc::default() };
+                let each = Each {
+                    gateway: Arc::clone(gateway),
+                    provider: provider.clone(),
+                    is_running: Arc::clone(&worker.is_running),
+                    status: Arc::clone(&worker.status),
+                };
+                tokio::spawn(each.run(queue, directory.interval));
+                workers.insert(provider.id.clone(), worker);
+            }
+        }
+        let schedule = Arc::new(Self { workers });
+        tokio::spawn(hand_on(gateway.at_login().receive(), Arc::downgrade(&schedule)));
+        schedule
+    }
+
+    /// Asks each provider's worker for a run as soon as may be, and waits for none.
+    pub fn run_all(&self) {
+        for (provider, worker) in &self.workers {
+            let request = Request::Run { job: Job::Now, listener: Box::new(|_| {}), reply: None };
+            if worker.requests.try_send(request).is_err() {
+                tracing::info!(%provider, "{WAITING} runs of the synchronisation wait already");
+            }
+        }
+    }
+
+    /// One run, when those before it are done; `None`: the provider has no directory, or the service is ending.
+    pub async fn run(&self, provider: &str, job: Job, listener: Listener) -> Option<Ended> {
+        let (reply, answer) = oneshot::channel();
+        let worker = self.worker(provider)?;
+        worker.requests.send(Request::Run { job, listener, reply: Some(reply) }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// How a provider's synchronisation stands; `None`: it has no directory.
+    pub fn status(&self, provider: &str) -> Option<Status> {
+        let worker = self.worker(provider)?;
+        let status = worker.status.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+        Some(Status { provider: provider.to_owned(), is_running: worker.is_running.load(Ordering::SeqCst), ..status })
+    }
+
+    fn worker(&self, provider: &str) -> Option<&Worker> {
+        self.workers.iter().find(|(id, _)| id.as_str() == provider).map(|(_, worker)| worker)
+    }
+}
+
+/// Whoever signs in goes to their provider's worker; if that has too much to do, its next run has them too.
+async fn hand_on(mut people: mpsc::Receiver<PersonSeen>, schedule: Weak<Schedule>) {
+    while let Some(person) = people.recv().await {
+        let Some(schedule) = schedule.upgrade() else { return };
+        if let Some(worker) = schedule.workers.get(&person.provider) {
+            let _ = worker.requests.try_send(Request::Seen(person));
         }
     }
 }
 
-async fn each(gateway: Arc<Gateway>, id: ProviderId, interval: Duration) {
-    // The first one soon, so that a restart isn't an interval without.
-    let mut wait = jittered(interval.min(Duration::from_secs(10)));
-    loop {
-        tokio::time::sleep(wait).await;
-        if let Some(provider) = gateway.config().providers.iter().find(|provider| provider.id == id) {
-            super::run(&gateway, provider, |_| {}).await;
+/// One provider's.
+struct Each {
+    gateway: Arc<Gateway>,
+    provider: Provider,
+    is_running: Arc<AtomicBool>,
+    status: Arc<Mutex<Option<Status>>>,
+}
+
+impl Each {
+    async fn run(self, mut queue: mpsc::Receiver<Request>, interval: Duration) {
+        self.read_status().await;
+        let mut next = Instant::now() + jittered(interval.min(FIRST));
+        loop {
+            let (job, listener, reply) = match tokio::time::timeout_at(next, queue.recv()).await {
+                Ok(Some(Request::Run { job, listener, reply })) => (job, listener, reply),
+                Ok(Some(Request::Seen(person))) => {
+                    super::run::seen(&self.gateway, &self.provider, &person).await;
+                    continue;
+                }
+                Ok(None) => return,
+                Err(_) => (Job::Now, Box::new(|_: &Progress| {}) as Listener, None),
+            };
+            self.is_running.store(true, Ordering::SeqCst);
+            let storage = &self.gateway.config().storage;
+            let ended = super::perform(&self.gateway, &self.provider, storage, job, listener).await;
+            self.is_running.store(false, Ordering::SeqCst);
+            self.read_status().await;
+            if let Some(reply) = reply {
+                // Whoever asked may have gone.
+                let _ = reply.send(ended);
+            }
+            next = Instant::now() + jittered(interval);
         }
-        wait = jittered(interval);
+    }
+
+    async fn read_status(&self) {
+        let id = &self.provider.id;
+        let Ok(mirror) = Mirror::open(&self.gateway.config().storage, id).await else { return };
+        let name = id.to_string();
+        match super::round::blocking(&mirror, move |mirror| Status::read(mirror, &name)).await {
+            Ok(status) => *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status),
+            Err(error) => tracing::warn!(provider = %id, %error, "how the synchronisation stands can't be read"),
+        }
     }
 }
 

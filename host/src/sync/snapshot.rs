@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
-use super::mirror::{GroupRecord, Mirror, MirrorError, UserRecord, guid};
+use super::mirror::{GroupRecord, Mirror, MirrorError, UserRecord};
+use super::oid::Oid;
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The object id.
-    pub id: String,
+    pub id: Oid,
     /// Where they are written to: the Mail attribute; else the user principal name, if it is an address of the tenant's own; else
     /// the first further address.
     pub email: Option<String>,
@@ -23,11 +24,18 @@ pub struct Person {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryGroup {
     /// The object id.
-    pub id: String,
+    pub id: Oid,
     /// Never unique; the id, if it has none.
     pub name: String,
     people: Vec<u32>,
     nested: Vec<u32>,
+}
+
+impl DirectoryGroup {
+    /// One whose members aren't asked for.
+    pub(super) fn named(id: Oid, name: &str) -> Self {
+        Self { id, name: name.to_owned(), people: Vec::new(), nested: Vec::new() }
+    }
 }
 
 /// The directory at the end of a round. People and groups are in the order of their ids.
@@ -44,12 +52,12 @@ fn person(id: u128, record: UserRecord) -> Person {
     let address = |name: &String| name.contains('@');
     let own = record.user_principal_name.filter(|name| address(name) && !is_external(name));
     let email = record.mail.filter(address).or(own).or_else(|| record.other_mails.into_iter().find(address));
-    Person { id: guid(id), email, enabled: record.enabled, guest: record.guest.unwrap_or(false) }
+    Person { id: Oid(id), email, enabled: record.enabled, guest: record.guest.unwrap_or(false) }
 }
 
 fn group(id: u128, record: GroupRecord) -> DirectoryGroup {
-    let id = guid(id);
-    let name = record.display_name.unwrap_or_else(|| id.clone());
+    let id = Oid(id);
+    let name = record.display_name.unwrap_or_else(|| id.to_string());
     DirectoryGroup { id, name, people: Vec::new(), nested: Vec::new() }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::capability::TraceId;
 use crate::gateway::LoginError;
 use crate::gateway::RefusalKind;
+use crate::handover::Words;
 use crate::sandbox::CallError;
 
 /// What is said of a failure.
@@ -102,16 +103,15 @@ impl From<&LoginError> for Answer {
                 Self::new(StatusCode::BAD_GATEWAY, "authorization_url_refused", message, false)
             }
             LoginError::Plugin(error) => plugin_failed(error),
-            LoginError::Handover(error) => {
-                let words = error.words();
-                let status = StatusCode::from_u16(words.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                Self {
-                    retry_after_s: error.retry_after_s(),
-                    ..Self::new(status, words.code, words.message, words.retry_helps)
-                }
-            }
+            LoginError::Barred(barred) => said(barred.words()),
+            LoginError::Handover(error) => Self { retry_after_s: error.retry_after_s(), ..said(error.words()) },
         }
     }
+}
+
+fn said(words: Words) -> Answer {
+    let status = StatusCode::from_u16(words.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Answer::new(status, words.code, words.message, words.retry_helps)
 }
 
 fn plugin_failed(error: &CallError) -> Answer {

@@ -4,7 +4,7 @@
 use super::{Collection, Failure, permission_hint, provider, reach, without_token};
 use crate::capability::World;
 use crate::entra::directory::NOBODY;
-use crate::entra::graph::GraphError;
+use crate::entra::graph::{Call, GraphError};
 use crate::login::probe::Finding;
 use crate::login::trace::{Verdict, cut};
 
@@ -33,18 +33,19 @@ fn run(world: World<'_>, provider_json: &str) -> Result<Vec<Finding>, Failure> {
     let (mut graph, _) = reach(world, &provider, TIMEOUT_MS)?;
     // What was granted shows in new tokens only, and so does what was taken away.
     graph.try_credential().map_err(|refusal| without_token(GraphError::token(&refusal)))?;
-    let mut pages = Vec::new();
+    let mut calls = Vec::new();
     for (_, path, permission) in trials() {
-        pages.push((graph.url(&path).map_err(|error| Failure::Malformed(error.to_string()))?, permission));
+        let url = graph.url(&path).map_err(|error| Failure::Malformed(error.to_string()))?;
+        calls.push(Call { url, body: None, permissions: permission });
     }
-    let fetched = graph.fetch(&pages).map_err(without_token)?;
+    let fetched = graph.ask_in_one(&calls).map_err(without_token)?;
     Ok(trials()
         .into_iter()
         .zip(fetched)
         .map(|((name, _, permission), fetched)| {
             let (verdict, detail, hint) = match fetched.outcome {
                 Ok(page) => seen(name, page.get("value").and_then(|value| value.get(0))),
-                Err(GraphError::NotFound) => (Verdict::Pass, "can be read".to_owned(), String::new()),
+                Err(GraphError::NotFound(_)) => (Verdict::Pass, "can be read".to_owned(), String::new()),
                 Err(GraphError::Denied { code, .. }) => (
                     Verdict::Fail,
                     format!("the application permission {permission} is missing (403 {code})"),

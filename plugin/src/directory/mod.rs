@@ -1,9 +1,11 @@
 //! A provider's directory as a stream of changes (`wit/directory.wit`): everything once, then what changed. What a page says is
-//! `objects`' subject, where a round stands `cursor`'s, its order `round`'s; whether it can be read at all `connection`'s.
+//! `objects`' subject, where a round stands `cursor`'s, its order `round`'s; whether it can be read at all `connection`'s. One person,
+//! asked for by name, is `person`'s.
 
 pub mod connection;
 pub mod cursor;
 pub mod objects;
+pub mod person;
 pub mod round;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use crate::entra::graph::{Graph, GraphError};
 use crate::login::begin::usable;
 use crate::login::probe;
 use crate::login::refusal::{Refusal, RefusalKind};
-use crate::login::trace::Trace;
+use crate::login::trace::{Trace, cut};
 use crate::oidc::discovery;
 
 /// What a directory has.
@@ -186,6 +188,9 @@ pub enum Failure {
     CursorInvalid(String),
 }
 
+/// The longest text about a failure, in bytes.
+const DETAIL_BYTES: usize = 512;
+
 /// What a missing permission wants.
 pub fn permission_hint(permission: &str) -> String {
     format!(
@@ -233,5 +238,25 @@ fn without_token(error: GraphError) -> Failure {
     match error {
         GraphError::Token { detail, hint, passes: false } => Failure::Credential { detail, hint },
         other => Failure::Retry { wait_ms: 0, detail: other.to_string(), requests: 0 },
+    }
+}
+
+fn malformed(reason: &impl ToString) -> Failure {
+    Failure::Malformed(cut(&reason.to_string(), DETAIL_BYTES))
+}
+
+/// What Graph answered instead of what was asked for.
+fn unanswered(collection: Collection, error: &GraphError, retry_after_ms: Option<u32>) -> Failure {
+    match error {
+        GraphError::Denied { code, .. } => {
+            Failure::Denied { collection, detail: format!("Microsoft Graph refuses it (403 {code})") }
+        }
+        GraphError::Shape(_) | GraphError::ForeignLink(_) => malformed(error),
+        GraphError::Status { status, .. } if (400..500).contains(status) && *status != 408 => malformed(error),
+        error => Failure::Retry {
+            wait_ms: retry_after_ms.unwrap_or(0),
+            detail: cut(&error.to_string(), DETAIL_BYTES),
+            requests: 0,
+        },
     }
 }

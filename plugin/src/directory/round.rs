@@ -6,7 +6,7 @@ use url::Url;
 
 use super::cursor::{Cursor, DELTA_LINK_LIFE_S, Reading, State, Stuck};
 use super::objects::{self, GROUP_PROPERTIES, USER_PROPERTIES};
-use super::{Change, Collection, Failure, Page, provider, reach, without_token};
+use super::{Change, Collection, DETAIL_BYTES, Failure, Page, malformed, provider, reach, unanswered, without_token};
 use crate::capability::World;
 use crate::entra::graph::{Fetched, Graph, GraphError};
 use crate::login::trace::cut;
@@ -17,8 +17,6 @@ const TIMEOUT_MS: u32 = 20_000;
 const SLOW_FROM_PERCENT: u32 = 80;
 /// How slowly, in milliseconds, and beyond the limit.
 const SLOWLY_MS: (u32, u32) = (1_000, 5_000);
-/// The longest text about a setback, in bytes.
-const DETAIL_BYTES: usize = 512;
 
 /// The next page of a directory.
 pub fn next_page(
@@ -71,10 +69,6 @@ fn first_link(graph: &Graph<'_>, collection: Collection) -> Result<String, Graph
         Collection::Groups => GROUP_PROPERTIES,
     };
     graph.url(&format!("{}/delta?$select={select}", collection.as_str())).map(Into::into)
-}
-
-fn malformed(reason: &impl ToString) -> Failure {
-    Failure::Malformed(cut(&reason.to_string(), DETAIL_BYTES))
 }
 
 /// What one page of one collection came to.
@@ -190,18 +184,7 @@ impl Call<'_, '_> {
                 Some(before) => Ok(Went::Elsewhere(before, error.to_string())),
                 None => self.again(collection, reading, None),
             },
-            Err(GraphError::Denied { code, .. }) => {
-                Err(Failure::Denied { collection, detail: format!("Microsoft Graph refuses it (403 {code})") })
-            }
-            Err(error @ (GraphError::Shape(_) | GraphError::ForeignLink(_))) => Err(malformed(&error)),
-            Err(error @ GraphError::Status { status, .. }) if (400..500).contains(&status) && status != 408 => {
-                Err(malformed(&error))
-            }
-            Err(error) => Err(Failure::Retry {
-                wait_ms: fetched.retry_after_ms.unwrap_or(0),
-                detail: cut(&error.to_string(), DETAIL_BYTES),
-                requests: 0,
-            }),
+            Err(error) => Err(unanswered(collection, &error, fetched.retry_after_ms)),
         }
     }
 

@@ -15,11 +15,11 @@ use crate::oidc::discovery::Metadata;
 use crate::oidc::id_token::IdTokenClaims;
 
 /// What reading a person needs (application permissions, `api/user-get`).
-const READ_USER: &str = "User.Read.All";
+pub const READ_USER: &str = "User.Read.All";
 /// What reading a group needs (`api/group-get`).
 const READ_GROUP: &str = "GroupMember.Read.All";
 /// What reading their groups needs (`api/directoryobject-getmembergroups`).
-const READ_GROUPS: &str = "GroupMember.Read.All and User.Read.All";
+pub const READ_GROUPS: &str = "GroupMember.Read.All and User.Read.All";
 /// What reading names needs: enough in practice; Microsoft's page of `getByIds` names a higher one.
 const READ_NAMES: &str = "GroupMember.Read.All (where that isn't enough, Directory.Read.All)";
 /// Of no object: what may be read answers 404, what may not 403, and nothing of anybody is read.
@@ -110,7 +110,7 @@ impl Permission {
             Self::Names => names_of(graph, &[NOBODY], &mut |_| Ok(())),
         };
         match found {
-            Err(GraphError::NotFound) => Ok(()),
+            Err(GraphError::NotFound(_)) => Ok(()),
             other => other,
         }
     }

@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+use bench::report::{Report, criterion_us};
 use conformance::{Browser, Entra};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use defguard_openid_host::capability::TraceId;
 use defguard_openid_host::gateway::Flow;
 use entra_emulator::fixtures::person;
@@ -57,4 +58,20 @@ criterion_group!(
     config = Criterion::default().sample_size(50).measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
     targets = benches
 );
-criterion_main!(all);
+
+fn main() {
+    all();
+    Criterion::default().configure_from_args().final_summary();
+    let mut report = Report::default();
+    for (name, figure) in [
+        ("instance", "instantiate_us"),
+        ("configuration.validate", "configuration.validate_us"),
+        ("login.begin", "login.begin_us"),
+        ("login.complete", "login.complete_us"),
+    ] {
+        if let Some(microseconds) = criterion_us(name) {
+            report.figure(figure, microseconds);
+        }
+    }
+    report.add().unwrap();
+}

@@ -3,15 +3,19 @@
 
 pub mod browser;
 pub mod core;
+pub mod directory;
 pub mod evidence;
+pub mod history;
 pub mod host;
 pub mod logs;
 pub mod oidc_provider;
 pub mod service;
+pub mod synced;
 
 pub use self::core::EntraAndCore;
 pub use browser::{Answer, Browser};
 pub use host::{HostOptions, ManualClock, TestHost};
+pub use synced::Synced;
 
 use std::path::PathBuf;
 

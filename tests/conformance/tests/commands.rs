@@ -5,6 +5,7 @@ use std::process::Stdio;
 use conformance::service::{Service, binary, run};
 use conformance::{Browser, HostOptions};
 use entra_emulator::fixtures::{self, person};
+use entra_emulator::seed::Outcome;
 use entra_emulator::{Fault, FaultAction, Side};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -164,6 +165,30 @@ async fn login_test_explains_a_refusal() {
         &page.element("trace"),
     ] {
         assert!(out.contains(wanted), "{wanted}: {out}");
+    }
+}
+
+/// As a sign-in, a test has the directory's word; nothing is made of it either.
+#[tokio::test]
+async fn login_test_shows_what_the_directory_says() {
+    let settings = [("directory.enabled", "true"), ("directory.apply", "\"file:state.json\"")];
+    let table = [
+        ("enabled", Some(0), &["directory.login_check", "enabled, in 0 groups", "would be let in"][..]),
+        ("disabled", Some(3), &["directory_account_disabled", "enable it there", "would be refused"][..]),
+    ];
+    for (name, expected, words) in table {
+        let service = Service::prepare(options(&settings)).await;
+        let (child, address) = login_test(&service, &[]).await;
+        let browser = Browser::new(&address);
+        let start = browser.get("/").await;
+        let back = browser.at_entra(&start.location.unwrap(), person::ADA).await;
+        if name == "disabled" {
+            service.entra.control().edit_person(person::ADA, |ada| ada.outcome = Outcome::Disabled).unwrap();
+        }
+        browser.get(&back.location.unwrap()).await;
+        let (code, out) = report(child).await;
+        assert_eq!(code, expected, "{name}: {out}");
+        assert!(words.iter().all(|word| out.contains(word)), "{name}: {out}");
     }
 }
 

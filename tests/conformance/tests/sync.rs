@@ -1,108 +1,12 @@
 //! Directory synchronisation from Graph to the document of `apply = "file:…"`: everything, then what changed; and nobody removed
 //! by mistake (T9 to T12, T14, T17).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-
-use conformance::{Entra, HostOptions};
-use defguard_openid_host::sync::{self, Outcome, Report};
+use conformance::Synced;
+use defguard_openid_host::gateway::Verdict;
+use defguard_openid_host::sync::Outcome;
 use entra_emulator::fixtures::{self, group, person};
-use entra_emulator::seed::{Group, Guid, Member, Outcome as SignInOutcome, Person};
+use entra_emulator::seed::{Group, Guid, Member, Outcome as SignInOutcome};
 use entra_emulator::{Fault, FaultAction, Side};
-use serde_json::Value;
-
-struct Synced {
-    stack: Entra,
-    file: PathBuf,
-}
-
-/// What the document must say.
-type Expected = (BTreeMap<String, (String, bool)>, BTreeMap<String, BTreeSet<String>>);
-
-impl Synced {
-    async fn start(settings: &[(&str, &str)]) -> Self {
-        let all = [("directory.enabled", "true"), ("directory.apply", "\"file:state.json\"")];
-        let options =
-            all.iter().chain(settings).fold(HostOptions::default(), |options, (key, value)| options.set(key, value));
-        let stack = Entra::start(options.storage("redb:state.redb")).await;
-        let file = stack.host.folder.path().join("state.json");
-        Self { stack, file }
-    }
-
-    async fn run(&self) -> Report {
-        let gateway = &self.stack.host.gateway;
-        sync::run(gateway, &gateway.config().providers[0], |_| {}).await
-    }
-
-    async fn done(&self, name: &str) -> Report {
-        let report = self.run().await;
-        assert_eq!(report.outcome, Outcome::Done, "{name}: {report:?}");
-        report
-    }
-
-    fn document(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(&self.file).expect("there is a document")).unwrap()
-    }
-
-    /// The document as sets; its order is checked on the way.
-    fn state(&self) -> Expected {
-        let document = self.document();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let sorted = |ids: &[String]| assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
-        let users = document["users"].as_array().unwrap();
-        sorted(&users.iter().map(|user| text(&user["oid"])).collect::<Vec<_>>());
-        let groups = document["groups"].as_array().unwrap();
-        sorted(&groups.iter().map(|group| text(&group["id"])).collect::<Vec<_>>());
-        (
-            users.iter().map(|user| (text(&user["oid"]), (text(&user["email"]), user["active"] == true))).collect(),
-            groups
-                .iter()
-                .map(|group| {
-                    let members: Vec<String> = group["members"].as_array().unwrap().iter().map(text).collect();
-                    sorted(&members);
-                    (text(&group["id"]), members.into_iter().collect())
-                })
-                .collect(),
-        )
-    }
-
-    /// The same, worked out from the emulator's own directory, by another way than the host's.
-    fn expected(&self, guests: bool) -> Expected {
-        let directory = self.stack.entra.control().directory();
-        let tenant = Guid::parse(fixtures::CONTOSO).unwrap();
-        let people = directory.persons.iter().filter(|person| person.tenant == tenant);
-        let is_guest = |person: &Person| person.user_principal_name.contains("#EXT#");
-        let users: BTreeMap<String, (String, bool)> = people
-            .filter(|person| guests || !is_guest(person))
-            .map(|person| {
-                let email = person.mail.clone().unwrap_or_else(|| person.user_principal_name.clone());
-                (person.oid.to_string(), (email, person.outcome != SignInOutcome::Disabled))
-            })
-            .collect();
-        let mut groups: BTreeMap<String, BTreeSet<String>> = directory
-            .groups
-            .iter()
-            .filter(|group| group.tenant == tenant)
-            .map(|group| (group.id.to_string(), BTreeSet::new()))
-            .collect();
-        for person in directory.persons.iter().filter(|person| users.contains_key(person.oid.as_str())) {
-            for group in directory.groups_of(&person.oid) {
-                groups.entry(group.id.to_string()).or_default().insert(person.oid.to_string());
-            }
-        }
-        (users, groups)
-    }
-
-    fn is_as_expected(&self, name: &str) {
-        let (found, expected) = (self.state(), self.expected(false));
-        assert_eq!(found.0, expected.0, "{name}: users");
-        assert_eq!(found.1, expected.1, "{name}: groups");
-    }
-
-    fn graph_requests(&self) -> usize {
-        self.stack.entra.control().count(Side::Graph, "*")
-    }
-}
 
 fn oid(seed: &entra_emulator::Seed, key: &str) -> Guid {
     seed.person(key).unwrap().oid.clone()
@@ -111,7 +15,7 @@ fn oid(seed: &entra_emulator::Seed, key: &str) -> Guid {
 #[tokio::test]
 async fn everything_and_then_what_changed() {
     let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
-    let control = synced.stack.entra.control();
+    let control = synced.control();
     let first = synced.done("first").await;
     synced.is_as_expected("first");
     assert!(first.users > 20 && first.groups > 250 && first.memberships > 250, "{first:?}");
@@ -195,7 +99,7 @@ async fn however_graph_cuts_and_orders_it() {
     ];
     for (name, settings) in table {
         let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
-        let control = synced.stack.entra.control();
+        let control = synced.control();
         control.edit_graph(settings);
         synced.done(name).await;
         synced.is_as_expected(name);
@@ -210,44 +114,6 @@ async fn however_graph_cuts_and_orders_it() {
 }
 
 #[tokio::test]
-async fn faults_that_pass_cost_time_and_nothing_else() {
-    use FaultAction as Action;
-    let actions = [
-        ("429 with a wait", Action::Status { status: 429, retry_after: Some("1".into()), html: false }),
-        ("429 without", Action::Status { status: 429, retry_after: None, html: false }),
-        ("500", Action::Status { status: 500, retry_after: None, html: false }),
-        ("503 with a page", Action::Status { status: 503, retry_after: Some("1".into()), html: true }),
-        ("504", Action::Status { status: 504, retry_after: None, html: false }),
-        ("reset", Action::Reset),
-        ("truncated", Action::Truncate { at: 40 }),
-        ("nonsense", Action::BadJson),
-        ("HTML", Action::Html),
-        ("another origin", Action::ForeignNextlink { origin: None }),
-        ("a circle", Action::NextlinkLoop),
-        ("gone", Action::GraphError { status: 410, code: "resyncRequired".into() }),
-        ("gone, in other words", Action::GraphError { status: 400, code: "SyncStateNotFound".into() }),
-        ("an expired page", Action::GraphError { status: 400, code: "Directory_ExpiredPageToken".into() }),
-        ("an unknown page", Action::GraphError { status: 404, code: "DirectoryPageTokenNotFoundException".into() }),
-        ("the token isn't taken once", Action::GraphError { status: 401, code: "InvalidAuthenticationToken".into() }),
-    ];
-    for (name, action) in actions {
-        let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
-        let control = synced.stack.entra.control();
-        control.edit_graph(|graph| graph.page_size = Some(20));
-        for (phase, nth) in [("the first page", 1), ("in between", 5), ("the delta link", 1)] {
-            if phase == "the delta link" {
-                control.remove_person(person::ADA).unwrap();
-            }
-            let fault =
-                control.add_fault(Fault::new(action.clone()).on(Side::Graph).path("*/delta").nth([nth]).times(1));
-            synced.done(&format!("{name}, {phase}")).await;
-            control.remove_fault(fault);
-            synced.is_as_expected(&format!("{name}, {phase}"));
-        }
-    }
-}
-
-#[tokio::test]
 async fn what_does_not_pass_changes_nothing() {
     type Spoil = fn(&Synced);
     let table: [(&str, Spoil, &str); 4] = [
@@ -256,7 +122,7 @@ async fn what_does_not_pass_changes_nothing() {
         (
             "a wrong secret",
             |synced| {
-                let control = synced.stack.entra.control();
+                let control = synced.control();
                 control.revoke_access_tokens();
                 control.edit_app(fixtures::CLIENT_ID, |app| app.secrets.clear()).unwrap();
             },
@@ -266,7 +132,7 @@ async fn what_does_not_pass_changes_nothing() {
             "a directory that never comes to an end",
             |synced| {
                 let fault = Fault::new(FaultAction::GraphError { status: 410, code: "resyncRequired".into() });
-                synced.stack.entra.control().add_fault(fault.on(Side::Graph).path("*/delta"));
+                synced.control().add_fault(fault.on(Side::Graph).path("*/delta"));
             },
             "directory_malformed",
         ),
@@ -275,25 +141,17 @@ async fn what_does_not_pass_changes_nothing() {
         let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
         synced.done(name).await;
         let before = std::fs::read(&synced.file).unwrap();
-        synced.stack.entra.control().remove_person(person::ADA).unwrap();
+        synced.control().remove_person(person::ADA).unwrap();
         spoil(&synced);
         let report = synced.run().await;
         assert_eq!((report.outcome, report.reason.as_deref()), (Outcome::Failed, Some(code)), "{name}: {report:?}");
         assert!(report.detail.is_some_and(|detail| detail.len() > 20), "{name}");
         assert_eq!(std::fs::read(&synced.file).unwrap(), before, "{name}: the document is as it was");
         if code == "directory_malformed" {
-            synced.stack.entra.control().clear_faults();
+            synced.control().clear_faults();
             synced.done("once that is over").await;
             synced.is_as_expected("once that is over");
         }
-    }
-}
-
-impl Synced {
-    fn revoke(&self, role: &str) {
-        let control = self.stack.entra.control();
-        control.edit_app(fixtures::CLIENT_ID, |app| app.granted_roles.retain(|granted| granted != role)).unwrap();
-        control.revoke_access_tokens();
     }
 }
 
@@ -303,7 +161,7 @@ async fn nobody_is_removed_by_mistake() {
     let synced = Synced::start(&[delete]).await;
     synced.done("first").await;
     let before = synced.state();
-    let control = synced.stack.entra.control();
+    let control = synced.control();
     let seed = control.directory();
     // More than a fifth of everybody.
     for person in seed.persons.iter().filter(|person| person.tenant.as_str() == fixtures::CONTOSO).take(15) {
@@ -323,14 +181,14 @@ async fn nobody_is_removed_by_mistake() {
         control.add_person(person.clone()).unwrap();
     }
     synced.done("they are back").await;
-    assert_eq!(synced.state().0, before.0);
+    assert_eq!(synced.state().users, before.users);
     // Nobody at all is never believed.
     for person in &control.directory().persons {
         control.remove_person(&person.key).unwrap();
     }
     let report = synced.run().await;
     assert_eq!((report.outcome, report.reason.as_deref()), (Outcome::Held, Some("directory_empty")), "{report:?}");
-    assert_eq!(synced.state().0, before.0);
+    assert_eq!(synced.state().users, before.users);
 }
 
 #[tokio::test]
@@ -339,10 +197,13 @@ async fn what_becomes_of_leavers() {
     for (behavior, expected) in [("keep", Some(true)), ("disable", Some(false)), ("delete", None)] {
         let synced = Synced::start(&[("directory.user_behavior", &format!("{behavior:?}"))]).await;
         synced.done(behavior).await;
-        synced.stack.entra.control().remove_person(person::ADA).unwrap();
+        synced.control().remove_person(person::ADA).unwrap();
         synced.done(behavior).await;
-        assert_eq!(synced.state().0.get(ada).map(|user| user.1), expected, "{behavior}");
-        assert!(synced.state().1.values().all(|members| !members.contains(ada)), "{behavior}: in no group any more");
+        assert_eq!(synced.state().users.get(ada).map(|user| user.1), expected, "{behavior}");
+        assert!(
+            synced.state().groups.values().all(|members| !members.contains(ada)),
+            "{behavior}: in no group any more"
+        );
     }
     // A document of before belongs to somebody: the first run removes nobody.
     let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
@@ -353,9 +214,9 @@ async fn what_becomes_of_leavers() {
     )
     .unwrap();
     synced.done("first").await;
-    assert!(synced.state().0.contains_key(stranger));
+    assert!(synced.state().users.contains_key(stranger));
     synced.done("second").await;
-    assert!(!synced.state().0.contains_key(stranger), "it is the directory's now");
+    assert!(!synced.state().users.contains_key(stranger), "it is the directory's now");
 }
 
 #[tokio::test]
@@ -363,15 +224,15 @@ async fn who_counts_and_what_is_matched() {
     let vpn = group::VPN_USERS;
     let guests = Synced::start(&[("directory.guests", "true")]).await;
     guests.done("guests").await;
-    assert_eq!(guests.state().0, guests.expected(true).0);
+    assert_eq!(guests.state().users, guests.expected(true).users);
     let only = Synced::start(&[("directory.user_groups", &format!("[{vpn:?}]"))]).await;
     only.done("user_groups").await;
-    assert_eq!(only.state().0.len(), only.expected(false).1[vpn].len());
+    assert_eq!(only.state().users.len(), only.expected(false).groups[vpn].len());
     let by_name = Synced::start(&[("directory.group_match", "[\"vpn-users\"]")]).await;
     by_name.done("group_match").await;
-    let directory = by_name.stack.entra.control().directory();
+    let directory = by_name.control().directory();
     assert_eq!(directory.group(vpn).unwrap().display_name, "vpn-users", "the fixture's name");
-    assert_eq!(by_name.state().1.keys().collect::<Vec<_>>(), [vpn]);
+    assert_eq!(by_name.state().groups.keys().collect::<Vec<_>>(), [vpn]);
     let twin = directory.group(group::TWIN_A).unwrap().display_name.clone();
     let twins = Synced::start(&[("directory.group_match", &format!("[{twin:?}]"))]).await;
     let report = twins.run().await;
@@ -379,8 +240,8 @@ async fn who_counts_and_what_is_matched() {
     assert!(report.detail.unwrap().contains(group::TWIN_A), "which ids there are");
     let users = Synced::start(&[("directory.target", "\"users\"")]).await;
     users.done("users only").await;
-    assert_eq!(users.state().0, users.expected(false).0);
-    assert!(users.state().1.is_empty());
+    assert_eq!(users.state().users, users.expected(false).users);
+    assert!(users.state().groups.is_empty());
 }
 
 #[tokio::test]
@@ -395,7 +256,7 @@ async fn test_connection_names_what_is_missing() {
         for role in revoked {
             synced.revoke(role);
         }
-        let gateway = &synced.stack.host.gateway;
+        let gateway = &synced.host.gateway;
         let trace = defguard_openid_host::capability::TraceId::new();
         let findings = gateway.test_connection(&gateway.config().providers[0], &trace).await.unwrap();
         let names: Vec<&str> = findings.iter().map(|finding| finding.name.as_str()).collect();
@@ -409,5 +270,40 @@ async fn test_connection_names_what_is_missing() {
         for finding in findings.iter().filter(|finding| failing.contains(&finding.name.as_str())) {
             assert!(finding.hint.contains("Grant admin consent"), "{name}: {finding:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_whose_parts_fail_is_asked_again_for_these() {
+    let busy = |retry_after: Option<&str>| FaultAction::Status {
+        status: 429,
+        retry_after: retry_after.map(str::to_owned),
+        html: false,
+    };
+    // A part that fails, how often, and how; what is found of it, and how many parts were asked for in all.
+    for (name, fault, times, expected, parts) in [
+        ("one is throttled once", busy(Some("1")), 1, Verdict::Pass, 4),
+        ("without saying for how long", busy(None), 1, Verdict::Pass, 4),
+        ("for longer than a test may wait", busy(Some("60")), 1, Verdict::Fail, 3),
+        ("again and again", busy(Some("1")), 9, Verdict::Fail, 4),
+        (
+            "it fails otherwise",
+            FaultAction::Status { status: 500, retry_after: None, html: false },
+            1,
+            Verdict::Fail,
+            3,
+        ),
+    ] {
+        let synced = Synced::start(&[]).await;
+        let control = synced.control();
+        control.add_fault(Fault::new(fault).on(Side::Graph).path("/v1.0/groups").times(times));
+        let gateway = &synced.host.gateway;
+        let trace = defguard_openid_host::capability::TraceId::new();
+        let findings = gateway.test_connection(&gateway.config().providers[0], &trace).await.unwrap();
+        let verdict = |of: &str| findings.iter().find(|finding| finding.name == of).map(|finding| finding.verdict);
+        assert_eq!(verdict("groups"), Some(expected), "{name}: {findings:?}");
+        assert_eq!((verdict("users"), verdict("members")), (Some(Verdict::Pass), Some(Verdict::Pass)), "{name}");
+        let requests = control.requests();
+        assert_eq!(requests.iter().filter(|request| request.in_batch).count(), parts, "{name}: only that part again");
     }
 }

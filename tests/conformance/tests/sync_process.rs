@@ -4,9 +4,10 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use conformance::HostOptions;
+use conformance::directory::State;
 use conformance::service::{Service, binary, run};
 use entra_emulator::Side;
-use entra_emulator::fixtures::person;
+use entra_emulator::fixtures::{self, person};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -61,7 +62,7 @@ async fn exit_codes_and_the_last_line() {
         "{last}"
     );
     assert!(err.contains("max_removal_percent"), "what to do: {err}");
-    control.edit_app(entra_emulator::fixtures::CLIENT_ID, |app| app.granted_roles.clear()).unwrap();
+    control.edit_app(fixtures::CLIENT_ID, |app| app.granted_roles.clear()).unwrap();
     control.revoke_access_tokens();
     let (code, last, err) = sync(&service).await;
     assert_eq!(
@@ -84,50 +85,65 @@ async fn switched_off_it_says_so() {
     }
 }
 
+/// Starts a run and kills it once Graph had so many more requests and this time is over, if it hasn't ended until then.
+async fn killed_after(service: &Service, requests: usize, then: Duration) -> bool {
+    let control = service.entra.control();
+    let enough = control.count(Side::Graph, "*/delta") + requests;
+    let mut child = Command::new(binary())
+        .args(["sync", "--now", "--config", &service.config()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while control.count(Side::Graph, "*/delta") < enough && child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "it makes no request");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(then).await;
+    let is_killed = child.try_wait().unwrap().is_none();
+    child.kill().await.unwrap();
+    // Whole, whenever it was.
+    document(service);
+    is_killed
+}
+
 #[tokio::test]
 async fn killed_at_fifty_points_it_ends_the_same() {
     let service = service(&[]).await;
     let control = service.entra.control();
     control.edit_graph(|graph| graph.page_size = Some(2));
     let mut killed = 0;
-    // From one to four requests further each time.
-    for round in 0..50_usize {
-        let enough = control.count(Side::Graph, "*/delta") + 1 + (round * 7 + round / 3) % 4;
-        let mut child = Command::new(binary())
-            .args(["sync", "--now", "--config", &service.config()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while control.count(Side::Graph, "*/delta") < enough && child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "it makes no request");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        if child.try_wait().unwrap().is_none() {
-            child.kill().await.unwrap();
-            killed += 1;
-        }
-        if round == 25 {
+    // Reading everything: from one to four requests further each time, and up to 3 ms, in which a page is kept.
+    for round in 0..38_usize {
+        let then = Duration::from_micros((round * 1_100 % 3_000) as u64);
+        killed += usize::from(killed_after(&service, 1 + (round * 7 + round / 3) % 4, then).await);
+        if round == 20 {
             control.remove_person(person::ADA).unwrap();
         }
-        document(&service);
     }
-    assert!(killed >= 40, "{killed} of 50 were killed");
+    assert!(killed >= 30, "{killed} of 38 were killed");
     // The round that was under way ends with what was there when it began; the next one knows everything.
     for _ in 0..2 {
         let (code, last, err) = sync(&service).await;
         assert_eq!(code, Some(0), "{last} {err}");
     }
+    // Working out and writing the document: each time something has changed, and both collections were read.
+    control.edit_graph(|graph| graph.page_size = None);
+    for round in 0..12_u64 {
+        let mail = Some(format!("round-{round}@contoso.example"));
+        control.edit_person(person::UNICODE, |person| person.mail = mail).unwrap();
+        killed += usize::from(killed_after(&service, 2, Duration::from_micros(round * 1_500)).await);
+    }
+    assert!(killed >= 33, "{killed} of 50 were killed");
+    let (code, last, err) = sync(&service).await;
+    assert_eq!(code, Some(0), "{last} {err}");
     let disturbed = document(&service).unwrap();
     std::fs::remove_file(service.folder.path().join("state.json")).unwrap();
     std::fs::remove_file(service.folder.path().join("state.directory-entra.redb")).unwrap();
     assert_eq!(sync(&service).await.0, Some(0));
     assert!(document(&service).unwrap() == disturbed, "another result than that of an undisturbed run");
-    let ada = "33333333-3333-4333-8333-000000000001";
-    assert!(
-        disturbed["users"].as_array().unwrap().iter().all(|user| user["oid"] != ada),
-        "what changed meanwhile is known"
-    );
+    let truth = State::of_directory(&control.directory(), fixtures::CONTOSO, false);
+    assert!(State::of_document(disturbed.to_string().as_bytes()) == truth, "another result than the directory's");
 }

@@ -57,6 +57,20 @@ pub(crate) fn graph_timestamp(unix_s: i64) -> String {
     format!("{}T{}", moment.date(), moment.time())
 }
 
+/// A moment as `Fri, 02 Jan 2026 03:04:05 GMT`, the form of HTTP headers (RFC 9110 section 5.6.7).
+pub(crate) fn http_date(unix_s: i64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let moment = Utc::from_unix(unix_s);
+    let name = |names: &[&'static str], index: i64| {
+        usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
+    };
+    // 1970 began on a Thursday.
+    let weekday = name(&DAYS, unix_s.div_euclid(86_400).rem_euclid(7));
+    let month = name(&MONTHS, moment.month - 1);
+    format!("{weekday}, {:02} {month} {:04} {} GMT", moment.day, moment.year, moment.time())
+}
+
 /// Unix seconds of a UTC date (year, month, day) and time (hour, minute, second), all in their usual ranges.
 pub(crate) fn unix_from_utc([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> i64 {
     let (shifted_month, shifted_year) = if month > 2 { (month - 3, year) } else { (month + 9, year - 1) }; // March is 0
@@ -121,6 +135,8 @@ mod tests {
             assert_eq!(entra_timestamp(unix_s), expected, "{name}");
         }
         assert_eq!(graph_timestamp(1_767_323_045), "2026-01-02T03:04:05");
+        assert_eq!(http_date(1_767_323_045), "Fri, 02 Jan 2026 03:04:05 GMT");
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
         for day in -80_000..80_000 {
             let moment = Utc::from_unix(day * 86_400);
             assert_eq!(unix_from_utc([moment.year, moment.month, moment.day], [0; 3]), day * 86_400, "day {day}");

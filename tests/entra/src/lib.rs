@@ -1,4 +1,5 @@
-//! An emulator of Microsoft Entra ID v2.0 and of a first part of Microsoft Graph v1.0, for tests and for trying things out.
+//! An emulator of Microsoft Entra ID v2.0 and of the part of Microsoft Graph v1.0 that reads users and groups, for tests and for trying
+//! things out.
 //!
 //! It runs on loopback, knows only made-up people, and is deterministic but for the time. It is written from Microsoft's documentation
 //! and from observed traffic, independently of the plugin and the host, so that a misunderstanding on one side does not hide on the
@@ -19,6 +20,7 @@
 mod certificate;
 mod clock;
 mod control;
+mod directory;
 mod encoding;
 mod graph;
 mod keys;
@@ -39,9 +41,10 @@ use tokio::task::JoinSet;
 pub use certificate::CertificateError;
 pub use control::{
     ClaimMischief, Confidential, ConfidentialKind, Control, ControlError, DocumentMischief, Fault, FaultAction,
-    FaultId, FaultMatch, PageLie, RequestRecord, Side, TokenMischief,
+    FaultId, FaultMatch, GoneForm, PageLie, RequestRecord, Side, TokenMischief,
 };
-pub use graph::settings::GraphSettings;
+pub use directory::Churned;
+pub use graph::settings::{GraphSettings, Throttling};
 pub use keys::{KeyError, Rotation};
 pub use login::client_auth::ClientAuth;
 pub use seed::{Seed, SeedError, fixtures};

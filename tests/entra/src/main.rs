@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::Parser;
-use entra_emulator::{Emulator, Seed, SeedError, StartError, fixtures};
+use entra_emulator::{Emulator, Seed, SeedError, StartError, fixtures, seed};
 use serde_json::json;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,12 +25,29 @@ struct Arguments {
     /// JSON file with tenants, apps, persons and groups; without it the built-in seed.
     #[arg(long)]
     seed: Option<PathBuf>,
+    /// The built-in seed with so many users, groups and memberships more, such as 100000,10000,1000000.
+    #[arg(long, value_name = "USERS,GROUPS,MEMBERSHIPS", conflicts_with = "seed")]
+    scale: Option<Scale>,
     /// Redirect URI to register for every app; can be repeated.
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
     /// Prints the built-in seed, a model for --seed, and ends.
     #[arg(long)]
     print_seed: bool,
+}
+
+/// How many users, groups and memberships.
+#[derive(Debug, Clone)]
+struct Scale([usize; 3]);
+
+impl FromStr for Scale {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+        let numbers = numbers.and_then(|numbers| numbers.try_into().ok());
+        numbers.map(Self).ok_or_else(|| "three numbers with commas between are expected".to_owned())
+    }
 }
 
 #[derive(Debug, Error)]
@@ -62,9 +80,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&Seed::demo())?)?;
         return Ok(());
     }
-    let mut seed = match arguments.seed {
-        None => Seed::demo(),
-        Some(path) => {
+    let mut seed = match (arguments.seed, arguments.scale) {
+        (None, None) => Seed::demo(),
+        (None, Some(Scale([users, groups, memberships]))) => seed::scale(users, groups, memberships),
+        (Some(path), _) => {
             let text = std::fs::read_to_string(&path).map_err(|reason| Failure::ReadSeed { path, reason })?;
             Seed::from_json(&text)?
         }

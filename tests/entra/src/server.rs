@@ -1,13 +1,14 @@
 //! The two listeners. Each request is logged, then meets a fault or its handler. Connections are driven by hyper directly, because
 //! some faults happen below HTTP: a connection that is reset, a body that ends early.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,8 +20,9 @@ use tower::ServiceExt as _;
 
 use crate::control::Side;
 use crate::control::fault_actions::{self, ResetConnection, Target};
-use crate::control::requests::Observed;
+use crate::control::requests::{Observed, text};
 use crate::encoding::Parameters;
+use crate::graph::{batch, throttle};
 use crate::world::World;
 
 /// The largest request body that is read.
@@ -87,29 +89,65 @@ impl Service {
         let Ok(body) = axum::body::to_bytes(Body::new(body), BODY_LIMIT).await else {
             return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
         };
+        let request = Request::from_parts(parts, body);
+        let is_batch = self.side == Side::Graph && request.uri().path() == batch::PATH;
+        if !is_batch || request.method() != Method::POST {
+            return self.met(request, false, |request| async { Ok(self.metered(request).await) }).await;
+        }
+        let run = |request: Request<Bytes>| async move {
+            let item = |item| self.met(item, true, |item| async { Ok(self.metered(item).await) });
+            batch::run(&self.world, request.headers(), request.body(), item).await
+        };
+        Box::pin(self.met(request, false, run)).await
+    }
+
+    /// Answers a request: logs it, and lets it meet the fault that hits it or its genuine answer.
+    async fn met<G: Future<Output = Result<Response, ResetConnection>>>(
+        &self,
+        request: Request<Bytes>,
+        in_batch: bool,
+        genuine: impl FnOnce(Request<Bytes>) -> G,
+    ) -> Result<Response, ResetConnection> {
         let observed = Observed {
             side: self.side,
-            method: parts.method.as_str(),
-            path: parts.uri.path(),
-            query: parts.uri.query().unwrap_or_default(),
-            headers: &parts.headers,
-            body: &body,
+            method: request.method().as_str(),
+            path: request.uri().path(),
+            query: request.uri().query().unwrap_or_default(),
+            headers: request.headers(),
+            body: request.body(),
+            in_batch,
         };
         let form = observed.form();
         let (seq, fault) = self.arrived(&observed, &form);
-        let (uri, headers) = (parts.uri.clone(), parts.headers.clone());
-        let genuine = self.handled(Request::from_parts(parts, Body::from(body)));
+        let (uri, headers) = (request.uri().clone(), request.headers().clone());
+        let genuine = genuine(request);
         let answer = match fault {
-            None => Ok(genuine.await),
+            None => genuine.await,
             Some(action) => {
                 let target = Target { world: &self.world, side: self.side, uri: &uri, headers: &headers, form: &form };
                 fault_actions::apply(action, target, genuine).await
             }
         };
         if let Ok(response) = &answer {
-            self.world.state().log.answered(seq, response.status().as_u16());
+            let units = text(response.headers(), "x-ms-resource-unit").and_then(|units| units.parse().ok());
+            self.world.state().log.answered(seq, response.status().as_u16(), units);
         }
         answer
+    }
+
+    /// The answer of the handlers, unless Graph's limits refuse the request.
+    async fn metered(&self, request: Request<Bytes>) -> Response {
+        if self.side == Side::Login {
+            return self.handled(request.map(Body::from)).await;
+        }
+        match throttle::admit(&self.world, request.uri(), request.headers()) {
+            Err(refusal) => *refusal,
+            Ok(admitted) => {
+                let mut response = self.handled(request.map(Body::from)).await;
+                admitted.tell(&mut response);
+                response
+            }
+        }
     }
 
     /// Logs a request, keeps its secrets for tests to search for, and finds the fault that hits it.

@@ -11,8 +11,10 @@ use crate::control::confidential::Confidentials;
 use crate::control::faults::Faults;
 use crate::control::mischief::{DocumentMischief, Switches};
 use crate::control::requests::RequestLog;
+use crate::directory::Directory;
 use crate::graph::delta::DeltaStore;
 use crate::graph::settings::GraphSettings;
+use crate::graph::throttle::Buckets;
 use crate::keys::{KeyError, KeyRing};
 use crate::login::client_assertion::UsedAssertions;
 use crate::login::codes::IssuedCode;
@@ -30,39 +32,46 @@ pub(crate) struct World {
     pub(crate) random: Random,
     /// Counts requests as they arrive, for those who wait.
     pub(crate) arrivals: watch::Sender<u64>,
-    seed: Seed,
+    /// The directory at start.
+    initial: Directory,
     state: Mutex<State>,
 }
 
 /// What changes.
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) directory: Seed,
+    pub(crate) directory: Directory,
     pub(crate) keys: KeyRing,
     pub(crate) codes: HashMap<String, IssuedCode>,
     /// The `uti` of each access token that is still accepted.
     pub(crate) access_tokens: HashSet<String>,
+    /// The `uti` of those that count as issued before consent.
+    pub(crate) stale_tokens: HashSet<String>,
     pub(crate) faults: Faults,
     pub(crate) switches: Switches,
     pub(crate) used_assertions: UsedAssertions,
     pub(crate) graph: GraphSettings,
     pub(crate) deltas: DeltaStore,
+    pub(crate) throttle: Buckets,
     pub(crate) log: RequestLog,
     pub(crate) confidential: Confidentials,
 }
 
 impl World {
     pub(crate) fn new(seed: Seed, login_url: String, graph_url: String) -> Result<Self, KeyError> {
+        let initial = Directory::new(seed);
         let state = State {
-            directory: seed.clone(),
+            directory: initial.clone(),
             keys: KeyRing::load()?,
             codes: HashMap::new(),
             access_tokens: HashSet::new(),
+            stale_tokens: HashSet::new(),
             faults: Faults::default(),
             switches: Switches::default(),
             used_assertions: UsedAssertions::default(),
             graph: GraphSettings::default(),
             deltas: DeltaStore::default(),
+            throttle: Buckets::default(),
             log: RequestLog::default(),
             confidential: Confidentials::default(),
         };
@@ -72,7 +81,7 @@ impl World {
             clock: Clock::default(),
             random: Random::new(),
             arrivals: watch::Sender::new(0),
-            seed,
+            initial,
             state: Mutex::new(state),
         })
     }
@@ -91,15 +100,17 @@ impl World {
     pub(crate) fn reset(&self) {
         self.clock.set_offset(0);
         let mut state = self.state();
-        state.directory = self.seed.clone();
+        state.directory = self.initial.clone();
         state.keys.reset();
         state.codes.clear();
         state.access_tokens.clear();
+        state.stale_tokens.clear();
         state.faults.clear();
         state.switches = Switches::default();
         state.used_assertions = UsedAssertions::default();
         state.graph = GraphSettings::default();
-        state.deltas = DeltaStore::default();
+        state.deltas.reset();
+        state.throttle = Buckets::default();
         state.log.clear();
         state.confidential = Confidentials::default();
     }

@@ -1,6 +1,6 @@
 //! Users that are there: the one that the identity has, the one that an administrator approved, the one of its address.
 
-use crate::core_api::{Call, User};
+use crate::core_api::{Call, CoreError, User};
 use crate::handover::HandoverError;
 use crate::linking::{Account, EmailLinking, Known, LinkDecision, Linking, Owner, decide};
 
@@ -42,11 +42,13 @@ fn account(user: &User, owner: Owner) -> Account {
 
 impl SignIn<'_> {
     /// The user that the identity is linked to: the person's, or an end.
-    pub(super) async fn linked(&mut self, link: Link) -> Result<(User, Linking), HandoverError> {
+    pub(super) async fn linked(&mut self, mut link: Link) -> Result<(User, Linking), HandoverError> {
         let (user, linking) = self.linked_decision(&link).await?.let_through()?;
         if user.username != link.username {
-            self.core.ownership.renamed(&self.key, &link, &user.username).await?;
+            link = self.core.ownership.renamed(&self.key.digest(), &link, &user.username).await?;
         }
+        // Links of before there was an index come into it here.
+        self.core.ownership.index(self.identity, &link).await?;
         Ok((user, linking))
     }
 
@@ -65,12 +67,14 @@ impl SignIn<'_> {
         if found.as_ref().is_some_and(|user| user.id == link.id) {
             return Ok(found);
         }
-        let (core, budget) = (self.core, self.budget);
         // The address as well: another Core, to which the configuration points now, has these numbers too.
         let fits = |user: &User| {
             user.id == link.id && (user.has_address(&link.email) || user.has_address(&self.identity.email))
         };
-        let result = core.client.find(fits, budget).await;
+        let result = match self.roster {
+            Some(roster) => self.of_roster(roster.name(link.id), fits).await,
+            None => self.core.client.find(fits, self.budget).await,
+        };
         Ok(self.noted(Call::ListUsers, result, |found| match found {
             Some(user) => format!("user {} is called {:?} now", link.id, user.username),
             None => format!("user {} is gone", link.id),
@@ -112,9 +116,21 @@ impl SignIn<'_> {
         self.claimed(user, linking).await
     }
 
-    /// What becomes of the user of an address. Looks through the list, in 2.x page by page.
+    /// A user whom the list of a moment ago names, as they are now.
+    async fn of_roster(&self, username: Option<&str>, fits: impl Fn(&User) -> bool) -> Result<Option<User>, CoreError> {
+        match username {
+            Some(username) => Ok(self.core.client.user(username, self.budget).await?.filter(|user| fits(user))),
+            None => Ok(None),
+        }
+    }
+
+    /// What becomes of the user of an address. Looks through the list, in 2.x page by page, unless there is a roster.
     pub(super) async fn address_decision(&mut self, email: &str) -> Result<Decided, HandoverError> {
-        let result = self.core.client.find(|user| user.has_address(email), self.budget).await;
+        let fits = |user: &User| user.has_address(email);
+        let result = match self.roster {
+            Some(roster) => self.of_roster(roster.name_of_address(email), fits).await,
+            None => self.core.client.find(fits, self.budget).await,
+        };
         let user = self.noted(Call::ListUsers, result, |found| match found {
             Some(user) => format!("user {:?} has the address", user.username),
             None => "nobody has the address".into(),

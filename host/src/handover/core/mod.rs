@@ -6,9 +6,13 @@ mod accounts;
 mod creation;
 mod enrollment;
 mod examination;
+mod links;
 mod ownership;
+mod preparation;
 mod sign_in;
 
+#[cfg(test)]
+mod preparation_tests;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +28,8 @@ use crate::linking::Linking;
 use crate::metrics::CoreMetrics;
 use crate::sandbox::bindings::exports::defguard::openid::login::Check;
 use crate::storage::Storage;
-use ownership::Ownership;
+pub use ownership::{Link, Ownership};
+pub use preparation::{Prepared, Roster};
 use sign_in::SignIn;
 
 /// Which of Core's two enrollment tokens a person gets.
@@ -80,6 +85,21 @@ impl CoreHandover {
         })
     }
 
+    /// The way to Core that hand-overs take, with their limits.
+    pub fn client(&self) -> &CoreClient {
+        &self.client
+    }
+
+    /// Core's origin.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whose users Core's are.
+    pub fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
     fn budget(&self) -> Budget {
         Budget::new(self.options.time_budget)
     }
@@ -107,6 +127,10 @@ impl Handover for CoreHandover {
 
     async fn examine(&self) -> Vec<Finding> {
         examination::examine(self).await
+    }
+
+    fn core(&self) -> Option<&CoreHandover> {
+        Some(self)
     }
 
     fn health(&self) -> Option<Health> {

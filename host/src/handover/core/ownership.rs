@@ -18,7 +18,7 @@ use crate::storage::{Entry, Key, Namespace, Storage, StorageError};
 /// How long a half-made user waits for its person: who met an error on Friday comes back on Monday.
 const INTENT_LIFE: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 /// How often a change is tried anew when another host was faster.
-const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 8;
 
 /// An identity, as records name it: its provider, and the digest of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,13 +35,13 @@ impl Holder {
 
 /// The user that an identity has, for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Link {
+pub struct Link {
     /// Core's number of the user. A name may be given to somebody else one day; a number isn't.
-    pub(super) id: i64,
+    pub id: i64,
     /// As Core had it last.
-    pub(super) username: String,
+    pub username: String,
     /// As Core had it when they were linked.
-    pub(super) email: String,
+    pub email: String,
 }
 
 impl Link {
@@ -52,9 +52,9 @@ impl Link {
 
 /// Whose a user is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Owners {
+pub(super) struct Owners {
     /// By provider the digest of the identity's key: one identity of each provider.
-    identities: BTreeMap<String, String>,
+    pub(super) identities: BTreeMap<String, String>,
 }
 
 /// A user that is being made. It is written before Core is asked and after Core said that the name is free: a user of this
@@ -67,21 +67,22 @@ pub(super) struct Intent {
     pub(super) last_name: String,
 }
 
-/// All of them.
-pub(super) struct Ownership {
+/// Whose Core's users are, in the storage that one host has, or several share.
+pub struct Ownership {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
 }
 
-fn key(kind: &str, name: String) -> Key {
+pub(super) fn key(kind: &str, name: String) -> Key {
     Key { namespace: Namespace::new("host", kind), name }
 }
 
-fn link_key(identity: &IdentityKey) -> Key {
-    key("core-links", identity.digest())
+/// Of the identity with this digest.
+pub(super) fn link_key(digest: String) -> Key {
+    key("core-links", digest)
 }
 
-fn owners_key(id: i64) -> Key {
+pub(super) fn owners_key(id: i64) -> Key {
     key("core-owners", id.to_string())
 }
 
@@ -109,21 +110,26 @@ impl Reserved<'_> {
 }
 
 impl Ownership {
-    pub(super) fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Self {
+    /// Over a storage: what a hand-over with the same storage keeps, and nothing else.
+    pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Self {
         Self { storage, clock }
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn storage(&self) -> &dyn Storage {
+        self.storage.as_ref()
+    }
+
+    pub(super) fn now(&self) -> u64 {
         self.clock.now_unix_ms()
     }
 
-    async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StorageError> {
+    pub(super) async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StorageError> {
         self.storage.get(key, self.now()).await?.as_deref().map(parse).transpose()
     }
 
     /// The user that the identity has.
     pub(super) async fn link(&self, identity: &IdentityKey) -> Result<Option<Link>, StorageError> {
-        self.read(&link_key(identity)).await
+        self.read(&link_key(identity.digest())).await
     }
 
     /// Whose a user is, seen from an identity.
@@ -153,17 +159,23 @@ impl Ownership {
         if !self.give(link.id, &Holder::of(identity)).await? {
             return Ok(false);
         }
+        // First, so that nobody is linked whom a list of links leaves out.
+        self.index(identity, link).await?;
         let entry = Entry::lasting(write(link)?);
-        Ok(self.storage.compare_and_swap(link_key(&key), None, entry, self.now()).await?
-            || self.link(&key).await?.is_some_and(|there| there.id == link.id))
+        if self.storage.compare_and_swap(link_key(key.digest()), None, entry, self.now()).await? {
+            return Ok(true);
+        }
+        let Some(there) = self.link(&key).await? else { return Ok(false) };
+        self.index(identity, &there).await?;
+        Ok(there.id == link.id)
     }
 
     /// Notes the name that a linked user has by now. Whoever was faster noted the same.
-    pub(super) async fn renamed(&self, identity: &IdentityKey, old: &Link, username: &str) -> Result<(), StorageError> {
+    pub(super) async fn renamed(&self, digest: &str, old: &Link, username: &str) -> Result<Link, StorageError> {
         let new = Link { username: username.to_owned(), ..old.clone() };
         let entry = Entry::lasting(write(&new)?);
-        self.storage.compare_and_swap(link_key(identity), Some(write(old)?), entry, self.now()).await?;
-        Ok(())
+        self.storage.compare_and_swap(link_key(digest.to_owned()), Some(write(old)?), entry, self.now()).await?;
+        Ok(new)
     }
 
     async fn give(&self, id: i64, holder: &Holder) -> Result<bool, StorageError> {
@@ -230,12 +242,12 @@ impl Ownership {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
     serde_json::from_slice(bytes)
         .map_err(|error| StorageError::Unavailable(format!("a record of a user can't be read: {error}")))
 }
 
-fn write(value: &impl Serialize) -> Result<Vec<u8>, StorageError> {
+pub(super) fn write(value: &impl Serialize) -> Result<Vec<u8>, StorageError> {
     serde_json::to_vec(value)
         .map_err(|error| StorageError::Unavailable(format!("a record of a user can't be written: {error}")))
 }
@@ -276,7 +288,7 @@ mod tests {
         assert!(ownership.claim(&elsewhere, &link(7)).await.unwrap(), "for whoever decided that it may be");
         assert_eq!(ownership.link(&ada.key()).await.unwrap(), Some(link(7)));
         assert_eq!(ownership.link(&eve.key()).await.unwrap(), None);
-        ownership.renamed(&ada.key(), &link(7), "countess").await.unwrap();
+        ownership.renamed(&ada.key().digest(), &link(7), "countess").await.unwrap();
         assert_eq!(ownership.link(&ada.key()).await.unwrap().unwrap().username, "countess");
     }
 

@@ -8,6 +8,7 @@ use crate::sandbox::bindings::exports::defguard::openid::login::{Check, Verdict}
 
 use super::CoreHandover;
 use super::ownership::Holder;
+use super::preparation::Roster;
 
 /// How often a sign-in that lost a race looks again: each time somebody else has got further.
 const ATTEMPTS: usize = 8;
@@ -21,6 +22,8 @@ pub(super) struct SignIn<'a> {
     pub(super) email_linking: &'a EmailLinking,
     pub(super) approved_account: Option<&'a str>,
     pub(super) budget: Budget,
+    /// Who is there, if somebody has just read the whole list.
+    pub(super) roster: Option<&'a Roster>,
     checks: &'a mut Vec<Check>,
 }
 
@@ -37,17 +40,29 @@ impl<'a> SignIn<'a> {
             email_linking: request.email_linking,
             approved_account: request.approved_account,
             budget: core.budget(),
+            roster: None,
             checks,
         }
     }
 
+    /// With a list, in which users are looked for instead of Core's.
+    pub(super) fn with_roster(self, roster: &'a Roster) -> Self {
+        Self { roster: Some(roster), ..self }
+    }
+
     /// Finds or makes the user, and has Core make a token.
     pub(super) async fn hand_over(mut self) -> Result<HandedOver, HandoverError> {
+        let (user, linking) = self.settled().await?;
+        let started = self.start(&user, &linking).await?;
+        let enrollment = Enrollment { url: started.enrollment_url, token: started.enrollment_token };
+        Ok(HandedOver { enrollment, linking })
+    }
+
+    /// Finds or makes the user.
+    pub(super) async fn settled(&mut self) -> Result<(User, Linking), HandoverError> {
         for _ in 0..ATTEMPTS {
-            if let Some((user, linking)) = self.account().await? {
-                let started = self.start(&user, &linking).await?;
-                let enrollment = Enrollment { url: started.enrollment_url, token: started.enrollment_token };
-                return Ok(HandedOver { enrollment, linking });
+            if let Some(settled) = self.account().await? {
+                return Ok(settled);
             }
         }
         Err(HandoverError::Unavailable("other sign-ins of this person were faster each time".into()))

@@ -17,13 +17,13 @@ use crate::linking::{EmailLinking, LinkDecision};
 use crate::storage::MemoryStorage;
 
 /// A Core, and hosts that share a storage.
-struct Stack {
-    core: FakeCore,
-    storage: Arc<MemoryStorage>,
-    options: CoreOptions,
+pub(super) struct Stack {
+    pub(super) core: FakeCore,
+    pub(super) storage: Arc<MemoryStorage>,
+    pub(super) options: CoreOptions,
 }
 
-fn options() -> CoreOptions {
+pub(super) fn options() -> CoreOptions {
     CoreOptions {
         create_accounts: true,
         enrollment: EnrollmentMode::Auto,
@@ -33,31 +33,31 @@ fn options() -> CoreOptions {
 }
 
 impl Stack {
-    async fn start(generation: Generation) -> Self {
+    pub(super) async fn start(generation: Generation) -> Self {
         Self { core: FakeCore::start(generation).await, storage: Arc::default(), options: options() }
     }
 
-    fn host_with(&self, settings: &CoreSettings) -> CoreHandover {
+    pub(super) fn host_with(&self, settings: &CoreSettings) -> CoreHandover {
         let storage = Arc::clone(&self.storage) as Arc<dyn Storage>;
         CoreHandover::new(settings, self.options.clone(), storage, Arc::new(SystemClock), CoreMetrics::default())
             .unwrap()
     }
 
-    fn host(&self) -> CoreHandover {
+    pub(super) fn host(&self) -> CoreHandover {
         self.host_with(&self.core.settings())
     }
 }
 
 /// How a sign-in ended.
 #[derive(Debug)]
-struct Outcome {
-    result: Result<(LinkDecision, String, String), HandoverError>,
-    checks: Vec<Check>,
+pub(super) struct Outcome {
+    pub(super) result: Result<(LinkDecision, String, String), HandoverError>,
+    pub(super) checks: Vec<Check>,
 }
 
 impl Outcome {
     /// `decision account token`, or the code.
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         match &self.result {
             Ok((decision, account, token)) => format!("{} {account} {token}", decision.as_str()),
             Err(error) => error.words().code.to_owned(),
@@ -65,23 +65,23 @@ impl Outcome {
     }
 }
 
-fn person(object: &str, username: &str, email: &str) -> Identity {
+pub(super) fn person(object: &str, username: &str, email: &str) -> Identity {
     Identity { object_id: Some(object.into()), username: username.into(), email: email.into(), ..Identity::sample() }
 }
 
-fn ada() -> Identity {
+pub(super) fn ada() -> Identity {
     person("ada", "ada", "ada@a.example")
 }
 
-fn allowed() -> EmailLinking {
+pub(super) fn allowed() -> EmailLinking {
     EmailLinking::Allowed("verified".into())
 }
 
-fn approval() -> EmailLinking {
+pub(super) fn approval() -> EmailLinking {
     EmailLinking::NeedsApproval("not verified".into())
 }
 
-async fn sign_in_as(
+pub(super) async fn sign_in_as(
     host: &CoreHandover,
     identity: &Identity,
     email_linking: EmailLinking,
@@ -100,7 +100,7 @@ async fn sign_in_as(
     Outcome { result, checks }
 }
 
-async fn sign_in(host: &CoreHandover, identity: &Identity) -> Outcome {
+pub(super) async fn sign_in(host: &CoreHandover, identity: &Identity) -> Outcome {
     sign_in_as(host, identity, approval(), None).await
 }
 

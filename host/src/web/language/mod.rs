@@ -128,11 +128,14 @@ mod tests {
         assert_eq!(Language::of(&HeaderMap::new()), English, "no header");
     }
 
-    /// The sentences that people read: those in the document, and those of a hand-over that failed.
+    /// The sentences that people read: those in the document, those of a hand-over that failed, and the directory's word.
     fn sentences() -> Vec<String> {
         let document = include_str!("../../../../docs/refusals.md");
         let documented = document.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_owned);
-        documented.chain(crate::handover::all_errors().iter().map(|error| error.words().message.to_owned())).collect()
+        let handed_over = crate::handover::all_errors();
+        let handed_over = handed_over.iter().map(|error| error.words().message.to_owned());
+        let barred = crate::sync::at_login::Barred::ALL.map(|barred| barred.words().message.to_owned());
+        documented.chain(handed_over).chain(barred).collect()
     }
 
     #[test]

@@ -211,6 +211,10 @@ const SENTENCES: &[(&str, &str)] = &[
         "You are signed in, but your account here can't be used. Please tell your administrator.",
         "Sie sind angemeldet, aber Ihr Konto hier ist nicht verwendbar. Bitte sagen Sie es Ihrer Administration.",
     ),
+    (
+        "Your account isn't in your organisation's directory. Please ask your administrator.",
+        "Ihr Konto ist nicht im Verzeichnis Ihrer Organisation. Bitte wenden Sie sich an Ihre Administration.",
+    ),
     // Defguard Core.
     (
         "Defguard doesn't answer at the moment. Please try again in a few minutes.",

@@ -1,4 +1,4 @@
-//! Making groups and moving users in and out.
+//! Making, changing and deleting groups, and moving users in and out.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,6 +43,54 @@ pub(crate) async fn create(
         group.is_admin = data.is_admin;
     }
     Ok(reply(StatusCode::CREATED, data))
+}
+
+/// `PUT /api/v1/group/{group}`: name, members and rights are replaced by these. Core has no error for an unknown member,
+/// whom it leaves out, and keeps the rights of the last group of administrators (handlers/group.rs of Core 1.6, as published).
+pub(crate) async fn modify(
+    _: Admin,
+    State(world): State<Arc<World>>,
+    _: UserAgent,
+    Path(place): Path<String>,
+    Json(data): Json<EditGroup>,
+) -> Answer {
+    let mut state = world.state();
+    let found = find(&state, &place)?;
+    let (id, loses_rights) = (found.id, found.is_admin && !data.is_admin);
+    if state.directory.groups.iter().any(|group| group.id != id && group.name == data.name) {
+        return Err(Refusal::internal());
+    }
+    if loses_rights && is_last_of_administrators(&state, id) {
+        return Err(Refusal::silent(StatusCode::BAD_REQUEST));
+    }
+    let members = data.members.iter().filter_map(|name| state.directory.user(name)).map(|user| user.id).collect();
+    if let Some(group) = state.directory.groups.iter_mut().find(|group| group.id == id) {
+        group.name = data.name;
+        group.is_admin = data.is_admin;
+        group.members = members;
+    }
+    Ok(nothing())
+}
+
+/// `DELETE /api/v1/group/{group}`; not the last group of administrators.
+pub(crate) async fn delete(
+    _: Admin,
+    State(world): State<Arc<World>>,
+    _: UserAgent,
+    Path(place): Path<String>,
+) -> Answer {
+    let mut state = world.state();
+    let id = find(&state, &place)?.id;
+    if is_last_of_administrators(&state, id) {
+        return Err(Refusal::silent(StatusCode::BAD_REQUEST));
+    }
+    state.directory.groups.retain(|group| group.id != id);
+    Ok(nothing())
+}
+
+fn is_last_of_administrators(state: &world::State, id: i64) -> bool {
+    let mut with_rights = state.directory.groups.iter().filter(|group| group.is_admin);
+    with_rights.next().is_some_and(|first| first.id == id) && with_rights.next().is_none()
 }
 
 /// `POST /api/v1/group/{group}`; no error if the user is in it.

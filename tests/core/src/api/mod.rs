@@ -37,7 +37,10 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/api/v1/user/{username}/start_desktop", post(enrollment_start::start_desktop))
         .route("/api/v1/group", get(groups::names).post(group_changes::create))
         .route("/api/v1/group-info", get(groups::all))
-        .route("/api/v1/group/{group}", get(groups::one).post(group_changes::add_member))
+        .route(
+            "/api/v1/group/{group}",
+            get(groups::one).put(group_changes::modify).post(group_changes::add_member).delete(group_changes::delete),
+        )
         .route("/api/v1/group/{group}/user/{username}", delete(group_changes::remove_member))
         .route("/api/v1/groups-assign", post(group_changes::assign))
         .route("/api/v1/enrollment/start", post(proxy::start))

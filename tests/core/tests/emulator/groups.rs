@@ -94,6 +94,81 @@ async fn a_group_is_made() {
 }
 
 #[tokio::test]
+async fn a_group_is_replaced() {
+    // name, what is sent, status, the groups afterwards; the group is staff, or admin
+    let table = [
+        ("another name", "staff", json!({"name": "crew", "members": ["ada"], "is_admin": false}), 200, "crew: ada"),
+        ("other members", "staff", json!({"name": "staff", "members": ["bob"], "is_admin": false}), 200, "staff: bob"),
+        ("nobody", "staff", json!({"name": "staff", "members": [], "is_admin": false}), 200, "staff: "),
+        (
+            "one who isn't there",
+            "staff",
+            json!({"name": "staff", "members": ["ada", "nobody"], "is_admin": false}),
+            200,
+            "staff: ada",
+        ),
+        ("rights", "staff", json!({"name": "staff", "members": ["ada"], "is_admin": true}), 200, "staff*: ada"),
+        (
+            "a name that is there",
+            "staff",
+            json!({"name": "admin", "members": ["ada"], "is_admin": false}),
+            500,
+            "staff: ada",
+        ),
+        (
+            "the last administrators' rights",
+            "admin",
+            json!({"name": "admin", "members": [], "is_admin": false}),
+            400,
+            "staff: ada",
+        ),
+        ("without a member of the record", "staff", json!({"name": "crew", "members": []}), 422, "staff: ada"),
+    ];
+    for version in BOTH {
+        for (name, which, body, status, expected) in &table {
+            let lab = lab(version).await;
+            let place = match (version, *which) {
+                (Version::V2_0, "admin") => "1",
+                (Version::V2_0, _) => "2",
+                (Version::V1_6, which) => which,
+            };
+            let reply = lab.put(&format!("group/{place}"), body).await;
+            assert_eq!(reply.status, *status, "{version:?}, {name}: {}", reply.body);
+            let groups = lab.control.groups();
+            let line = |star: &str| format!("{}{star}: {}", groups[1].name, groups[1].members.join(" "));
+            assert_eq!(line(if groups[1].is_admin { "*" } else { "" }), *expected, "{version:?}, {name}");
+            assert!(groups[0].is_admin && groups.len() == 2, "{version:?}, {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_deleted_but_not_the_last_of_administrators() {
+    for version in BOTH {
+        let lab = lab(version).await;
+        let path = format!("group/{}", staff(version));
+        let reply = lab.delete(&path).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, "null"), "{version:?}");
+        assert!(lab.control.user("ada").unwrap().groups.is_empty(), "{version:?}");
+        assert_eq!(lab.delete(&path).await.status, 404, "{version:?}: again");
+        let admin = if version == Version::V1_6 { "group/admin" } else { "group/1" };
+        let kept = lab.delete(admin).await;
+        assert_eq!((kept.status, kept.body.as_str()), (400, "{}"), "{version:?}");
+        assert_eq!(lab.control.groups().len(), 1, "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_names_odd_groups_percent_encoded() {
+    let lab = lab(Version::V1_6).await;
+    lab.control.add_group("a b/c?d%", false).unwrap();
+    assert_eq!(lab.post("group/a%20b%2Fc%3Fd%25", &json!({"username": "bob"})).await.status, 200);
+    assert_eq!(lab.get("group/a%20b%2Fc%3Fd%25").await.json()["members"], json!(["bob"]));
+    assert_eq!(lab.delete("group/a%20b%2Fc%3Fd%25/user/bob").await.status, 200);
+    assert_eq!(lab.delete("group/a%20b%2Fc%3Fd%25").await.status, 200);
+}
+
+#[tokio::test]
 async fn many_are_assigned_or_none() {
     let (no_user, no_group) =
         ("Request contained users that doesn't exists in db.", "Request contained groups that doesn't exists in db.");

@@ -12,7 +12,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::orders::{self, Orders};
 use super::{ClaimMischief, Control, ControlError, DocumentMischief, Fault, FaultId, TokenMischief};
+use crate::directory::Churned;
 use crate::graph::settings::GraphSettings;
 use crate::keys::Rotation;
 use crate::seed::{Group, Person};
@@ -30,7 +32,8 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/__admin/documents", post(set_document))
         .route("/__admin/requests", get(requests).delete(clear_requests))
         .route("/__admin/requests/counts", get(counts))
-        .route("/__admin/directory", get(directory))
+        .route("/__admin/directory", get(directory).post(change_directory))
+        .route("/__admin/directory/churn", post(churn))
         .route("/__admin/persons", post(add_person))
         .route("/__admin/persons/{key}", patch(edit_person).delete(remove_person))
         .route("/__admin/groups", post(add_group))
@@ -182,6 +185,31 @@ async fn directory(State(world): Handle) -> Response {
     Json(Control::new(world).directory()).into_response()
 }
 
+async fn change_directory(State(world): Handle, Json(orders): Json<Orders>) -> Result<StatusCode, AdminError> {
+    orders::carry_out(&Control::new(world), orders)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Churn {
+    percent: Option<u32>,
+    changes: Option<usize>,
+    seed: u64,
+}
+
+async fn churn(State(world): Handle, Json(order): Json<Churn>) -> Result<Json<Churned>, AdminError> {
+    let control = Control::new(world);
+    Ok(Json(match (order.percent, order.changes) {
+        (Some(percent), None) => control.churn(percent, order.seed)?,
+        (None, Some(changes)) => control.churn_exactly(changes, order.seed)?,
+        _ => {
+            let problem = "either 'percent' or 'changes' must be given".to_owned();
+            return Err(AdminError(StatusCode::UNPROCESSABLE_ENTITY, problem));
+        }
+    }))
+}
+
 async fn add_person(State(world): Handle, Json(person): Json<Person>) -> Result<StatusCode, AdminError> {
     Control::new(world).add_person(person)?;
     Ok(StatusCode::CREATED)
@@ -193,8 +221,7 @@ async fn edit_person(
     Json(patch): Json<Value>,
 ) -> Result<StatusCode, AdminError> {
     let control = Control::new(world);
-    let person = control.directory().person(&key).cloned().ok_or(ControlError::UnknownPerson(key.clone()))?;
-    let changed = merged(&person, &patch)?;
+    let changed = merged(&control.person(&key)?, &patch)?;
     control.edit_person(&key, |person| *person = changed)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -215,8 +242,7 @@ async fn edit_group(
     Json(patch): Json<Value>,
 ) -> Result<StatusCode, AdminError> {
     let control = Control::new(world);
-    let group = control.directory().group(&id).cloned().ok_or(ControlError::UnknownGroup(id.clone()))?;
-    let changed = merged(&group, &patch)?;
+    let changed = merged(&control.group(&id)?, &patch)?;
     control.edit_group(&id, |group| *group = changed)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -242,8 +268,9 @@ async fn edit_app(
     Path(client_id): Path<String>,
     Json(patch): Json<Value>,
 ) -> Result<StatusCode, AdminError> {
-    let control = Control::new(world);
-    let app = control.directory().app(&client_id).cloned().ok_or(ControlError::UnknownApp(client_id.clone()))?;
+    let control = Control::new(Arc::clone(&world));
+    let unknown = || ControlError::UnknownApp(client_id.clone());
+    let app = world.state().directory.app(&client_id).cloned().ok_or_else(unknown)?;
     let changed = merged(&app, &patch)?;
     control.edit_app(&client_id, |app| *app = changed)?;
     Ok(StatusCode::NO_CONTENT)

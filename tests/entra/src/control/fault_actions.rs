@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -11,8 +11,8 @@ use axum::response::{Html, IntoResponse, Response};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::faults::FaultAction;
-use super::{Side, page_faults};
-use crate::encoding::Parameters;
+use super::{Side, graph_faults, page_faults};
+use crate::encoding::{Parameters, http_date};
 use crate::graph::errors::error_response;
 use crate::login::client_auth::basic_credentials;
 use crate::login::errors::{ErrorBody, Refusal, Trace};
@@ -35,27 +35,48 @@ pub(crate) struct Target<'a> {
 pub(crate) async fn apply(
     action: FaultAction,
     target: Target<'_>,
-    genuine: impl Future<Output = Response>,
+    genuine: impl Future<Output = Result<Response, ResetConnection>>,
 ) -> Result<Response, ResetConnection> {
     Ok(match action {
         FaultAction::Reset => return Err(ResetConnection),
         FaultAction::Hang => std::future::pending().await,
         FaultAction::Delay { delay_ms } => {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
-            genuine.await
+            genuine.await?
         }
         FaultAction::Status { status, retry_after, html } => {
             with_retry_after(status_answer(&target, status, html), retry_after.as_deref())
         }
         FaultAction::DiscoveryDown | FaultAction::JwksDown => status_answer(&target, 503, false),
-        FaultAction::Truncate { at } => truncated(genuine.await, at).await,
+        FaultAction::RetryAt { status, seconds } => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let at = i64::try_from(now.as_secs().saturating_add(seconds)).unwrap_or(i64::MAX);
+            with_retry_after(status_answer(&target, status, false), Some(&http_date(at)))
+        }
+        FaultAction::Gone { form } => graph_faults::gone(&target, form),
+        FaultAction::ExpiredPageToken => graph_faults::expired_page_token(&target),
+        FaultAction::PageTokenNotFound => graph_faults::page_token_not_found(&target),
+        FaultAction::StaleRoles => {
+            graph_faults::make_stale(&target);
+            genuine.await?
+        }
+        FaultAction::TokenRefused => {
+            graph_faults::revoke(&target);
+            genuine.await?
+        }
+        FaultAction::TruncateQuietly { at } => {
+            let (mut parts, bytes) = collected(genuine.await?).await;
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Response::from_parts(parts, Body::from(bytes.slice(..at.min(bytes.len().saturating_sub(1)))))
+        }
+        FaultAction::Truncate { at } => truncated(genuine.await?, at).await,
         FaultAction::BadJson => {
             ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], r#"{"token_type":"Bearer","acc"#)
                 .into_response()
         }
         FaultAction::Html => html_page(StatusCode::OK),
         FaultAction::WrongContentType { content_type } => {
-            let mut response = genuine.await;
+            let mut response = genuine.await?;
             if let Ok(value) = HeaderValue::from_str(&content_type) {
                 response.headers_mut().insert(header::CONTENT_TYPE, value);
             }
@@ -63,7 +84,7 @@ pub(crate) async fn apply(
         }
         FaultAction::Redirect { location, status } => redirect(&location, status),
         FaultAction::BigBody { bytes } => big_body(bytes),
-        FaultAction::SlowDrip { interval_ms } => slow_drip(genuine.await, Duration::from_millis(interval_ms)).await,
+        FaultAction::SlowDrip { interval_ms } => slow_drip(genuine.await?, Duration::from_millis(interval_ms)).await,
         FaultAction::Aadsts { code, error, suberror } => {
             aadsts(&target, &error, code, "An error that was injected.", suberror)
         }
@@ -79,12 +100,12 @@ pub(crate) async fn apply(
         }
         FaultAction::ForeignNextlink { origin } => {
             let origin = origin.unwrap_or_else(|| page_faults::other_name(&target.world.graph_url));
-            page_faults::foreign_nextlink(&origin, target.uri, collected(genuine.await).await)
+            page_faults::foreign_nextlink(&origin, target.uri, collected(genuine.await?).await)
         }
         FaultAction::NextlinkLoop => {
-            page_faults::nextlink_loop(&target.world.graph_url, target.uri, collected(genuine.await).await)
+            page_faults::nextlink_loop(&target.world.graph_url, target.uri, collected(genuine.await?).await)
         }
-        FaultAction::LyingPage { lie } => page_faults::lie(lie, collected(genuine.await).await),
+        FaultAction::LyingPage { lie } => page_faults::lie(lie, collected(genuine.await?).await),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::graph_faults::GoneForm;
 use super::page_faults::PageLie;
 
 /// Which of the two listeners.
@@ -176,6 +177,34 @@ pub enum FaultAction {
         /// `error.code`.
         code: String,
     },
+    /// The status with a `Retry-After` that is an HTTP date.
+    RetryAt {
+        /// The HTTP status.
+        status: u16,
+        /// How far the date is from now by the machine's clock, seconds.
+        seconds: u64,
+    },
+    /// Graph gives up a delta token.
+    Gone {
+        /// How it says so.
+        #[serde(default)]
+        form: GoneForm,
+    },
+    /// Status 400 `Directory_ExpiredPageToken`.
+    ExpiredPageToken,
+    /// Status 400 `DirectoryPageTokenNotFoundException`.
+    PageTokenNotFound,
+    /// The bearer token counts as issued before an admin consented, from now on: it has no application permissions. Another token
+    /// has them.
+    StaleRoles,
+    /// The bearer token is revoked: 401 for this request and all others with it. Another token is accepted.
+    #[serde(alias = "token_401_once")]
+    TokenRefused,
+    /// The genuine answer cut after `at` bytes, with a length that fits what is left: only its content shows the loss.
+    TruncateQuietly {
+        /// How many bytes of the body arrive.
+        at: usize,
+    },
     /// The genuine page with an `@odata.nextLink` on another origin: with the genuine path if there is a next page, else with
     /// the path of this one.
     ForeignNextlink {
@@ -213,6 +242,13 @@ impl FaultAction {
             Self::JwksDown => "jwks_down",
             Self::EchoSecret => "echo_secret",
             Self::GraphError { .. } => "graph_error",
+            Self::RetryAt { .. } => "retry_at",
+            Self::Gone { .. } => "gone",
+            Self::ExpiredPageToken => "expired_page_token",
+            Self::PageTokenNotFound => "page_token_not_found",
+            Self::StaleRoles => "stale_roles",
+            Self::TokenRefused => "token_refused",
+            Self::TruncateQuietly { .. } => "truncate_quietly",
             Self::ForeignNextlink { .. } => "foreign_nextlink",
             Self::NextlinkLoop => "nextlink_loop",
             Self::LyingPage { .. } => "lying_page",

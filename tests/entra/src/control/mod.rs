@@ -3,9 +3,12 @@
 
 pub(crate) mod admin;
 pub(crate) mod confidential;
+mod directory;
 pub(crate) mod fault_actions;
 pub(crate) mod faults;
+mod graph_faults;
 pub(crate) mod mischief;
+mod orders;
 pub(crate) mod page_faults;
 pub(crate) mod requests;
 
@@ -13,10 +16,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
-
 pub use confidential::{Confidential, ConfidentialKind};
+pub use directory::ControlError;
 pub use faults::{Fault, FaultAction, FaultId, FaultMatch, Side};
+pub use graph_faults::GoneForm;
 pub use mischief::{ClaimMischief, DocumentMischief, TokenMischief};
 pub use page_faults::PageLie;
 pub use requests::RequestRecord;
@@ -24,30 +27,12 @@ pub use requests::RequestRecord;
 use crate::graph::settings::GraphSettings;
 use crate::keys::Rotation;
 use crate::login::client_assertion::UsedAssertions;
-use crate::seed::{App, Group, Person, Seed, SeedError};
 use crate::world::World;
 
 /// Steers a running emulator. Clones steer the same one.
 #[derive(Debug, Clone)]
 pub struct Control {
     world: Arc<World>,
-}
-
-/// The directory could not be changed as asked.
-#[derive(Debug, Error)]
-pub enum ControlError {
-    /// No app has this client id.
-    #[error("the emulator has no app {0:?}")]
-    UnknownApp(String),
-    /// No group has this id.
-    #[error("the emulator has no group {0:?}")]
-    UnknownGroup(String),
-    /// No person has this key.
-    #[error("the emulator has no person {0:?}")]
-    UnknownPerson(String),
-    /// The change would leave the directory ambiguous; nothing was changed.
-    #[error("the change is refused: {0}")]
-    Inconsistent(#[from] SeedError),
 }
 
 impl Control {
@@ -162,82 +147,6 @@ impl Control {
         matches!(tokio::time::timeout(timeout, enough).await, Ok(Ok(_)))
     }
 
-    /// What the directory holds now.
-    pub fn directory(&self) -> Seed {
-        self.world.state().directory.clone()
-    }
-
-    /// Registers a redirect URI.
-    pub fn add_redirect_uri(&self, client_id: &str, uri: impl Into<String>) -> Result<(), ControlError> {
-        let uri = uri.into();
-        self.edit_app(client_id, |app| app.redirect_uris.push(uri))
-    }
-
-    /// Changes an app registration: expire a secret, take consent away, unassign a person.
-    pub fn edit_app(&self, client_id: &str, change: impl FnOnce(&mut App)) -> Result<(), ControlError> {
-        self.edit_directory(|directory| {
-            let app = directory.apps.iter_mut().find(|app| app.client_id.as_str() == client_id);
-            change(app.ok_or_else(|| ControlError::UnknownApp(client_id.to_owned()))?);
-            Ok(())
-        })
-    }
-
-    /// Changes a person.
-    pub fn edit_person(&self, key: &str, change: impl FnOnce(&mut Person)) -> Result<(), ControlError> {
-        self.edit_directory(|directory| {
-            let person = directory.persons.iter_mut().find(|person| person.key == key);
-            change(person.ok_or_else(|| ControlError::UnknownPerson(key.to_owned()))?);
-            Ok(())
-        })
-    }
-
-    /// Adds a person.
-    pub fn add_person(&self, person: Person) -> Result<(), ControlError> {
-        self.edit_directory(|directory| {
-            directory.persons.push(person);
-            Ok(())
-        })
-    }
-
-    /// Takes a person out of the directory and out of all groups. A code that was issued before still works; Graph knows nobody.
-    pub fn remove_person(&self, key: &str) -> Result<(), ControlError> {
-        self.edit_directory(|directory| {
-            let unknown = || ControlError::UnknownPerson(key.to_owned());
-            let position = directory.persons.iter().position(|person| person.key == key).ok_or_else(unknown)?;
-            let person = directory.persons.remove(position);
-            directory.leave_all_groups(&person.oid);
-            Ok(())
-        })
-    }
-
-    /// Adds a group.
-    pub fn add_group(&self, group: Group) -> Result<(), ControlError> {
-        self.edit_directory(|directory| {
-            directory.groups.push(group);
-            Ok(())
-        })
-    }
-
-    /// Changes a group: its name, its members. The id stays as it is in others' lists of members.
-    pub fn edit_group(&self, id: &str, change: impl FnOnce(&mut Group)) -> Result<(), ControlError> {
-        self.edit_directory(|directory| {
-            let group = directory.groups.iter_mut().find(|group| group.id == id);
-            change(group.ok_or_else(|| ControlError::UnknownGroup(id.to_owned()))?);
-            Ok(())
-        })
-    }
-
-    /// Takes a group out of the directory and out of all groups that hold it.
-    pub fn remove_group(&self, id: &str) -> Result<(), ControlError> {
-        self.edit_directory(|directory| {
-            let unknown = || ControlError::UnknownGroup(id.to_owned());
-            let position = directory.groups.iter().position(|group| group.id == id).ok_or_else(unknown)?;
-            let group = directory.groups.remove(position);
-            directory.leave_all_groups(&group.id);
-            Ok(())
-        })
-    }
-
     /// How Graph cuts its lists into pages, and where it gives up.
     pub fn graph_settings(&self) -> GraphSettings {
         self.world.state().graph.clone()
@@ -252,16 +161,6 @@ impl Control {
     /// brought (refused ones too), and the codes and tokens that were issued. For a test to search logs and pages for.
     pub fn confidential(&self) -> Vec<Confidential> {
         self.world.state().confidential.all()
-    }
-
-    /// Makes a change to a copy and keeps it if the directory still hangs together.
-    fn edit_directory(&self, change: impl FnOnce(&mut Seed) -> Result<(), ControlError>) -> Result<(), ControlError> {
-        let mut state = self.world.state();
-        let mut changed = state.directory.clone();
-        change(&mut changed)?;
-        changed.check()?;
-        state.directory = changed;
-        Ok(())
     }
 
     /// Whether a client assertion is refused if an accepted one had its `jti` before; off at start. Entra asks for a `jti` that is

@@ -72,6 +72,10 @@ pub struct RequestRecord {
     pub status: Option<u16>,
     /// The kind of the fault that was injected.
     pub fault: Option<String>,
+    /// Whether it came inside a `$batch`.
+    pub in_batch: bool,
+    /// What it cost in Graph's throttling model, if the answer told.
+    pub resource_units: Option<u32>,
 }
 
 /// What a record is made of.
@@ -82,6 +86,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) query: &'a str,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
+    /// Whether it is an item of a `$batch`.
+    pub(crate) in_batch: bool,
 }
 
 impl Observed<'_> {
@@ -138,6 +144,8 @@ impl Observed<'_> {
             body_bytes: self.body.len(),
             status: None,
             fault: None,
+            in_batch: self.in_batch,
+            resource_units: None,
         }
     }
 }
@@ -173,9 +181,9 @@ impl RequestLog {
     }
 
     /// Notes the answer to a request.
-    pub(crate) fn answered(&mut self, seq: u64, status: u16) {
+    pub(crate) fn answered(&mut self, seq: u64, status: u16, resource_units: Option<u32>) {
         if let Some(record) = self.find(seq) {
-            record.status = Some(status);
+            (record.status, record.resource_units) = (Some(status), resource_units);
         }
     }
 
@@ -224,8 +232,15 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_str(value).unwrap());
         }
-        let observed =
-            Observed { side: Side::Login, method: "POST", path, query, headers: &map, body: body.as_bytes() };
+        let observed = Observed {
+            side: Side::Login,
+            method: "POST",
+            path,
+            query,
+            headers: &map,
+            body: body.as_bytes(),
+            in_batch: false,
+        };
         let mut log = RequestLog::default();
         log.arrived(&observed, 0, &[SECRET.to_owned()]);
         log.all().remove(0)
@@ -269,16 +284,23 @@ mod tests {
     #[test]
     fn answers_reach_their_request_after_a_clear_too() {
         let headers = HeaderMap::new();
-        let observed =
-            Observed { side: Side::Graph, method: "GET", path: "/x", query: "", headers: &headers, body: b"" };
+        let observed = Observed {
+            side: Side::Graph,
+            method: "GET",
+            path: "/x",
+            query: "",
+            headers: &headers,
+            body: b"",
+            in_batch: false,
+        };
         let mut log = RequestLog::default();
         let first = log.arrived(&observed, 0, &[]);
         log.clear();
         let second = log.arrived(&observed, 0, &[]);
-        log.answered(first, 200);
-        log.answered(second, 404);
+        log.answered(first, 200, None);
+        log.answered(second, 404, Some(2));
         let records = log.all();
         assert_eq!(records.len(), 1);
-        assert_eq!((records[0].seq, records[0].status), (2, Some(404)));
+        assert_eq!((records[0].seq, records[0].status, records[0].resource_units), (2, Some(404), Some(2)));
     }
 }

@@ -10,21 +10,27 @@ use crate::encoding::from_base64url;
 use crate::seed::Guid;
 use crate::world::World;
 
-/// What an app may be allowed to do in a tenant.
+/// What an app may be allowed to read in a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Permission {
-    /// Read any user.
-    ReadUsers,
-    /// Read groups and who is in them.
-    ReadGroups,
+    /// Any user.
+    Users,
+    /// Groups and who is in them.
+    Groups,
+    /// Groups with all that belongs to them, deleted ones too.
+    WholeGroups,
+    /// Who is in groups that hide it.
+    HiddenMembers,
 }
 
 impl Permission {
     /// The application permissions (`roles`) that grant it, the least one first.
     fn granted_by(self) -> &'static [&'static str] {
         match self {
-            Self::ReadUsers => &["User.Read.All"],
-            Self::ReadGroups => &["GroupMember.Read.All", "Group.Read.All"],
+            Self::Users => &["User.Read.All"],
+            Self::Groups => &["GroupMember.Read.All", "Group.Read.All"],
+            Self::WholeGroups => &["Group.Read.All"],
+            Self::HiddenMembers => &["Member.Read.Hidden"],
         }
     }
 }
@@ -59,7 +65,7 @@ impl Principal {
     /// Whether the token lets the caller read this user; oneself with the delegated permission `User.Read`.
     pub(super) fn may_read_user(&self, user: &Guid) -> bool {
         match self {
-            Self::App { .. } => self.may_use(Permission::ReadUsers),
+            Self::App { .. } => self.may_use(Permission::Users),
             Self::Person { oid, scopes, .. } => oid == user && scopes.iter().any(|scope| scope == "User.Read"),
         }
     }
@@ -79,6 +85,7 @@ struct Claims {
     idtyp: String,
     tid: Guid,
     uti: String,
+    appid: Guid,
     #[serde(default)]
     roles: Vec<String>,
     #[serde(default)]
@@ -93,14 +100,29 @@ struct AppSubject {
     sub: String,
 }
 
-/// The principal of a request, or why its token is not accepted.
-pub(super) fn principal(world: &World, headers: &HeaderMap) -> Result<Principal, GraphError> {
+/// The app that a request comes from and the tenant that it asks; none without a genuine token.
+pub(super) fn app_and_tenant(world: &World, headers: &HeaderMap) -> Option<(Guid, Guid)> {
+    let claims = read(world, headers).ok()?;
+    Some((claims.appid, claims.tid))
+}
+
+/// The `uti` of a request's token, which tells one token from another; none without a genuine token.
+pub(crate) fn token_id(world: &World, headers: &HeaderMap) -> Option<String> {
+    read(world, headers).ok().map(|claims| claims.uti)
+}
+
+fn read(world: &World, headers: &HeaderMap) -> Result<Claims, GraphError> {
     let value = text(headers, "authorization").ok_or(GraphError::TokenMissing)?;
     let (scheme, token) = value.split_once(' ').ok_or(GraphError::TokenMissing)?;
     if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
         return Err(GraphError::TokenMissing);
     }
-    let claims = verify(world, token.trim())?;
+    verify(world, token.trim())
+}
+
+/// The principal of a request, or why its token is not accepted.
+pub(super) fn principal(world: &World, headers: &HeaderMap) -> Result<Principal, GraphError> {
+    let claims = read(world, headers)?;
     let now = world.clock.now_unix_s();
     if claims.aud != world.graph_url && claims.aud != GRAPH_APP_ID {
         return Err(GraphError::TokenAudience);
@@ -108,11 +130,15 @@ pub(super) fn principal(world: &World, headers: &HeaderMap) -> Result<Principal,
     if claims.exp <= now || claims.nbf > now {
         return Err(GraphError::TokenExpired);
     }
-    if !world.state().access_tokens.contains(&claims.uti) {
-        return Err(GraphError::TokenRevoked);
-    }
+    let is_stale = {
+        let state = world.state();
+        if !state.access_tokens.contains(&claims.uti) {
+            return Err(GraphError::TokenRevoked);
+        }
+        state.stale_tokens.contains(&claims.uti)
+    };
     Ok(if claims.idtyp == "app" {
-        Principal::App { tenant: claims.tid, roles: claims.roles }
+        Principal::App { tenant: claims.tid, roles: if is_stale { Vec::new() } else { claims.roles } }
     } else {
         let scopes = claims.scp.split_ascii_whitespace().map(str::to_owned).collect();
         Principal::Person { tenant: claims.tid, oid: claims.oid, subject: claims.xms_st.sub, scopes }

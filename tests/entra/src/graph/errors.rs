@@ -39,6 +39,16 @@ pub(crate) enum GraphError {
     PageSize { sent: String },
     #[error("The specified page token is not valid for this request.")]
     PageToken,
+    #[error("The page token has expired: begin the enumeration again.")]
+    ExpiredPageToken,
+    #[error("Invalid or unsupported filter clause: '{filter}'.")]
+    UnsupportedFilter { filter: String },
+    #[error(
+        "Too many child clauses specified in search filter expression containing 'OR' operators: {count}. Max allowed: {limit}."
+    )]
+    TooManyClauses { count: usize, limit: usize },
+    #[error("Number of batch request steps exceeds the maximum value of {limit}.")]
+    BatchTooLarge { limit: usize },
     #[error("Unable to read the request body: {reason}.")]
     BodyInvalid { reason: String },
     #[error("The number of results exceeds the limit of {limit}. Use transitiveMemberOf, which has pages.")]
@@ -65,7 +75,11 @@ impl GraphError {
             }
             Self::ResultTooLarge { .. } => (StatusCode::BAD_REQUEST, "Directory_ResultSizeLimitExceeded"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Request_BadRequest"),
-            Self::UnsupportedQuery { .. } => (StatusCode::BAD_REQUEST, "Request_UnsupportedQuery"),
+            Self::ExpiredPageToken => (StatusCode::BAD_REQUEST, "Directory_ExpiredPageToken"),
+            Self::BatchTooLarge { .. } => (StatusCode::BAD_REQUEST, "MaximumValueExceeded"),
+            Self::UnsupportedQuery { .. } | Self::UnsupportedFilter { .. } | Self::TooManyClauses { .. } => {
+                (StatusCode::BAD_REQUEST, "Request_UnsupportedQuery")
+            }
         }
     }
 }

@@ -7,11 +7,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::bearer::{self, Permission};
+use super::bearer::{self, Permission, Principal};
 use super::errors::GraphError;
-use super::objects::Object;
+use super::filter::Field;
+use super::objects::{Kind, Object, check_select};
 use super::query::Options;
 use super::{Answer, context, reply};
+use crate::directory::{Directory, HeldGroup};
 use crate::seed::Group;
 use crate::world::World;
 
@@ -45,14 +47,31 @@ pub(super) async fn group(
 
 fn read(world: &World, headers: &HeaderMap, id: &str, query: &str) -> Result<Answer, GraphError> {
     let principal = bearer::principal(world, headers)?;
-    principal.needs(&[Permission::ReadGroups])?;
+    principal.needs(&[Permission::Groups])?;
     let options = Options::parse(query, headers, &["$select"])?;
     let state = world.state();
-    let found = state.directory.group(id).filter(|group| group.tenant == *principal.tenant());
-    let group = found.ok_or_else(|| GraphError::NotFound { id: id.to_owned() })?;
-    let mut body = Object::Group(group).entity(options.select.as_deref())?;
+    let group = find(&state.directory, &principal, id)?;
+    check_select(Kind::Group, options.select.as_deref())?;
+    let mut body = Object::Group(&group.about).selected(options.select.as_deref());
     body.insert("@odata.context".to_owned(), context(world, "groups", options.select.as_deref(), "/$entity"));
-    Ok(Answer::new(1, &options, body))
+    Ok(Answer::new(body))
+}
+
+/// The group of the token's tenant with this id.
+pub(super) fn find<'a>(directory: &'a Directory, principal: &Principal, id: &str) -> Result<&'a HeldGroup, GraphError> {
+    let found = directory.group(id).filter(|group| group.about.tenant == *principal.tenant());
+    found.ok_or_else(|| GraphError::NotFound { id: id.to_owned() })
+}
+
+/// A property to filter by (`api/group`: those that support `$filter`).
+pub(super) fn field<'a>(group: &'a Group, name: &str) -> Option<Field<'a>> {
+    match name {
+        "id" => Some(Field::Text(Some(group.id.as_str()))),
+        "displayName" | "mailNickname" => Some(Field::Text(Some(&group.display_name))),
+        "securityEnabled" => Some(Field::Flag(group.security_enabled)),
+        "mailEnabled" => Some(Field::Flag(!group.security_enabled)),
+        _ => None,
+    }
 }
 
 /// Every property that the emulator knows. A group that is no security group is a Microsoft 365 group.

@@ -1,18 +1,24 @@
-//! The Graph side: the part of Microsoft Graph v1.0 that exists so far, and OpenID Connect's userinfo, which Entra serves from Graph's host.
+//! The Graph side: the part of Microsoft Graph v1.0 that reads users and groups, and OpenID Connect's userinfo, which Entra serves from Graph's host.
 //! One file per resource; a request is checked in `bearer`, refused through `errors`. Unknown paths and query options fail loudly.
 
 pub(crate) mod access_token;
-mod bearer;
+pub(crate) mod batch;
+pub(crate) mod bearer;
+mod count;
+mod deleted_items;
 pub(crate) mod delta;
 mod directory_objects;
 pub(crate) mod errors;
+mod filter;
 mod groups;
 mod lists;
 mod membership;
 mod objects;
 mod paging;
 mod query;
+mod seal;
 pub(crate) mod settings;
+pub(crate) mod throttle;
 mod userinfo;
 mod users;
 
@@ -28,7 +34,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::errors::{GraphError, refuse};
-use self::query::Options;
 use crate::control::requests::text;
 use crate::world::World;
 
@@ -36,13 +41,22 @@ use crate::world::World;
 pub(crate) fn router() -> Router<Arc<World>> {
     Router::new()
         .route("/v1.0/users", get(lists::users))
+        .route("/v1.0/users/$count", get(count::users))
         .route("/v1.0/users/delta", get(delta::users))
+        .route("/v1.0/users/microsoft.graph.delta", get(delta::users))
         .route("/v1.0/groups", get(lists::groups))
+        .route("/v1.0/groups/$count", get(count::groups))
         .route("/v1.0/groups/delta", get(delta::groups))
+        .route("/v1.0/groups/microsoft.graph.delta", get(delta::groups))
         .route("/v1.0/groups/{id}/members", get(lists::members))
+        .route("/v1.0/groups/{id}/members/microsoft.graph.user", get(lists::members_that_are_users))
+        .route("/v1.0/groups/{id}/transitiveMembers", get(lists::transitive_members))
         .route("/v1.0/users/{id}", get(users::user))
         .route("/v1.0/users/{id}/getMemberGroups", post(membership::get_member_groups))
+        .route("/v1.0/users/{id}/getMemberObjects", post(membership::get_member_objects))
         .route("/v1.0/users/{id}/checkMemberGroups", post(membership::check_member_groups))
+        .route("/v1.0/users/{id}/memberOf", get(membership::member_of))
+        .route("/v1.0/users/{id}/memberOf/microsoft.graph.group", get(membership::member_of_groups))
         .route("/v1.0/users/{id}/transitiveMemberOf", get(membership::transitive_member_of))
         .route(
             "/v1.0/users/{id}/transitiveMemberOf/microsoft.graph.group",
@@ -50,6 +64,8 @@ pub(crate) fn router() -> Router<Arc<World>> {
         )
         .route("/v1.0/groups/{id}", get(groups::group))
         .route("/v1.0/directoryObjects/getByIds", post(directory_objects::get_by_ids))
+        .route("/v1.0/directory/deletedItems/microsoft.graph.user", get(deleted_items::users))
+        .route("/v1.0/directory/deletedItems/microsoft.graph.group", get(deleted_items::groups))
         .route("/oidc/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .fallback(unknown_resource)
         .method_not_allowed_fallback(wrong_method)
@@ -71,31 +87,25 @@ async fn wrong_method(State(world): State<Arc<World>>, headers: HeaderMap) -> Re
     refuse(&world, &headers, &error)
 }
 
-/// A successful answer and its price.
-struct Answer {
-    resource_units: u32,
-    body: Value,
-}
+/// A successful answer.
+struct Answer(Value);
 
 impl Answer {
-    /// An answer at the price of its resource in Graph's throttling model (throttling-limits): one unit less with `$select`, one
-    /// less for a small page, at least one.
-    fn new(price: u32, options: &Options, body: impl Into<Value>) -> Self {
-        let discount = u32::from(options.select.is_some()) + u32::from(options.top.is_some_and(|top| top < 20));
-        Self { resource_units: price.saturating_sub(discount).max(1), body: body.into() }
+    fn new(body: impl Into<Value>) -> Self {
+        Self(body.into())
     }
 }
 
 /// The answer or the refusal, with Graph's headers.
 fn reply(world: &World, headers: &HeaderMap, answer: Result<Answer, GraphError>) -> Response {
-    let Answer { resource_units, body } = match answer {
-        Ok(answer) => answer,
-        Err(error) => return refuse(world, headers, &error),
-    };
-    let mut response = axum::Json(body).into_response();
-    errors::set_service_headers(world, headers, &mut response);
-    response.headers_mut().insert("x-ms-resource-unit", resource_units.into());
-    response
+    match answer {
+        Err(error) => refuse(world, headers, &error),
+        Ok(Answer(body)) => {
+            let mut response = axum::Json(body).into_response();
+            errors::set_service_headers(world, headers, &mut response);
+            response
+        }
+    }
 }
 
 /// The `@odata.context` of an answer: what it holds, the selected properties, and whether it is one entity.

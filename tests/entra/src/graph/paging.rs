@@ -20,6 +20,13 @@ pub(super) struct Page<T> {
     pub(super) next: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// The same page of other items.
+    pub(super) fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(change).collect(), first: self.first, next: self.next }
+    }
+}
+
 /// What makes a list: its items, and a text that is the same on each of its pages and on no other list's.
 pub(super) struct List<'a, T> {
     pub(super) items: Vec<T>,

@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub(super) count: bool,
     /// `$skiptoken` of a next link.
     pub(super) skip_token: Option<String>,
+    /// `$filter` as it came.
+    pub(super) filter: Option<String>,
     /// `$deltatoken` of a delta link.
     pub(super) delta_token: Option<String>,
 }
@@ -38,6 +40,7 @@ impl Options {
                 "$select" => options.select = Some(value.split(',').map(|name| name.trim().to_owned()).collect()),
                 "$top" => options.top = Some(page_size(value)?),
                 "$count" => options.count = value == "true",
+                "$filter" => options.filter = Some(value.to_owned()),
                 "$skiptoken" => options.skip_token = Some(value.to_owned()),
                 "$deltatoken" => options.delta_token = Some(value.to_owned()),
                 other => return Err(unsupported(other)),
@@ -55,7 +58,9 @@ impl Options {
         let select = self.select.as_ref().map(|names| format!("$select={}", names.join(",")));
         let top = self.top.map(|top| format!("$top={top}"));
         let count = self.count.then(|| "$count=true".to_owned());
-        let parts = [select, top, count, Some(format!("$skiptoken={token}"))];
+        let encoded = |filter: &String| url::form_urlencoded::byte_serialize(filter.as_bytes()).collect::<String>();
+        let filter = self.filter.as_ref().map(|filter| format!("$filter={}", encoded(filter)));
+        let parts = [select, top, filter, count, Some(format!("$skiptoken={token}"))];
         parts.into_iter().flatten().collect::<Vec<_>>().join("&")
     }
 }

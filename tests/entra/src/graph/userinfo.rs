@@ -9,14 +9,13 @@ use serde_json::{Map, Value};
 
 use super::bearer::{self, Principal};
 use super::errors::GraphError;
-use super::query::Options;
 use super::{Answer, reply};
 use crate::control::mischief::DocumentMischief;
 use crate::world::World;
 
 /// `GET` or `POST /oidc/userinfo`.
 pub(super) async fn userinfo(State(world): State<Arc<World>>, headers: HeaderMap) -> Response {
-    let answer = read(&world, &headers).map(|body| Answer::new(1, &Options::default(), body));
+    let answer = read(&world, &headers).map(Answer::new);
     reply(&world, &headers, answer)
 }
 
@@ -29,7 +28,7 @@ fn read(world: &World, headers: &HeaderMap) -> Result<Value, GraphError> {
         return Err(GraphError::Denied);
     }
     let state = world.state();
-    let person = state.directory.persons.iter().find(|person| person.oid == oid);
+    let person = state.directory.person_by_id(&oid);
     let person = person.ok_or_else(|| GraphError::NotFound { id: oid.to_string() })?;
     let subject = if state.switches.document(DocumentMischief::UserinfoOtherSubject) {
         Some("a-subject-that-is-another-person".to_owned())

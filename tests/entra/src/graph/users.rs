@@ -9,10 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::bearer::{self, Permission};
 use super::errors::GraphError;
-use super::objects::Object;
+use super::filter::Field;
+use super::objects::{Kind, Object, check_select};
 use super::query::Options;
 use super::{Answer, context, reply};
-use crate::seed::{Guid, Outcome, Person, Seed, UserType};
+use crate::directory::Directory;
+use crate::seed::{Guid, Outcome, Person, UserType};
 use crate::world::World;
 
 /// What Graph answers without `$select`.
@@ -28,6 +30,28 @@ pub(super) const DEFAULT_PROPERTIES: [&str; 11] = [
     "surname",
     "userPrincipalName",
     "id",
+];
+
+/// Every property that the emulator knows of a user.
+pub(super) const PROPERTIES: [&str; 18] = [
+    "id",
+    "businessPhones",
+    "displayName",
+    "givenName",
+    "jobTitle",
+    "mail",
+    "mobilePhone",
+    "officeLocation",
+    "preferredLanguage",
+    "surname",
+    "userPrincipalName",
+    "accountEnabled",
+    "userType",
+    "otherMails",
+    "department",
+    "employeeId",
+    "onPremisesSamAccountName",
+    "proxyAddresses",
 ];
 
 /// `GET /v1.0/users/{id}`.
@@ -48,22 +72,43 @@ fn read(world: &World, headers: &HeaderMap, id: &str, query: &str) -> Result<Ans
     let Some(person) = find(&state.directory, principal.tenant(), id) else {
         // Without the permission nobody learns who exists.
         let missing = GraphError::NotFound { id: id.to_owned() };
-        return Err(if principal.may_use(Permission::ReadUsers) { missing } else { GraphError::Denied });
+        return Err(if principal.may_use(Permission::Users) { missing } else { GraphError::Denied });
     };
     if !principal.may_read_user(&person.oid) {
         return Err(GraphError::Denied);
     }
-    let mut body = Object::User(person).entity(options.select.as_deref())?;
+    check_select(Kind::User, options.select.as_deref())?;
+    let mut body = Object::User(person).selected(options.select.as_deref());
     body.insert("@odata.context".to_owned(), context(world, "users", options.select.as_deref(), "/$entity"));
-    Ok(Answer::new(1, &options, body))
+    Ok(Answer::new(body))
 }
 
 /// The user of a tenant with this object id or user principal name.
-pub(super) fn find<'a>(directory: &'a Seed, tenant: &Guid, id: &str) -> Option<&'a Person> {
-    directory.persons.iter().find(|person| {
-        person.tenant == *tenant
-            && (person.oid.as_str().eq_ignore_ascii_case(id) || person.user_principal_name.eq_ignore_ascii_case(id))
-    })
+pub(super) fn find<'a>(directory: &'a Directory, tenant: &Guid, id: &str) -> Option<&'a Person> {
+    let by_id = Guid::parse(id).ok().and_then(|id| directory.person_by_id(&id));
+    by_id.into_iter().chain(directory.people_named(id)).find(|person| person.tenant == *tenant).map(|person| &**person)
+}
+
+/// A property to filter by (`api/user`: those that support `$filter`).
+pub(super) fn field<'a>(person: &'a Person, name: &str) -> Option<Field<'a>> {
+    Some(Field::Text(match name {
+        "id" => Some(person.oid.as_str()),
+        "userPrincipalName" => Some(&person.user_principal_name),
+        "displayName" => person.display_name.as_deref(),
+        "givenName" => person.given_name.as_deref(),
+        "surname" => person.surname.as_deref(),
+        "mail" => person.mail.as_deref(),
+        "department" => person.department.as_deref(),
+        "jobTitle" => person.job_title.as_deref(),
+        "employeeId" => person.employee_id.as_deref(),
+        "userType" => Some(user_type(person)),
+        "accountEnabled" => return Some(Field::Flag(person.outcome != Outcome::Disabled)),
+        _ => return None,
+    }))
+}
+
+fn user_type(person: &Person) -> &'static str {
+    if person.user_type == UserType::Guest { "Guest" } else { "Member" }
 }
 
 /// Every property that the emulator knows; those of [`DEFAULT_PROPERTIES`] and those that need `$select`.
@@ -81,7 +126,7 @@ pub(super) fn properties(person: &Person) -> Map<String, Value> {
         "surname": person.surname,
         "userPrincipalName": person.user_principal_name,
         "accountEnabled": person.outcome != Outcome::Disabled,
-        "userType": if person.user_type == UserType::Guest { "Guest" } else { "Member" },
+        "userType": user_type(person),
         "otherMails": person.other_mails,
         "department": person.department,
         "employeeId": person.employee_id,

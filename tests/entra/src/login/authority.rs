@@ -1,6 +1,7 @@
 //! The `{tenant}` segment of Entra's paths: a tenant by GUID or domain, or one of the three aliases, and who can sign in there.
 
-use crate::seed::{App, Audience, Guid, Person, Seed, UserType, fixtures};
+use crate::directory::Directory;
+use crate::seed::{App, Audience, Guid, Person, UserType, fixtures};
 
 use super::errors::Refusal;
 
@@ -19,7 +20,7 @@ pub(crate) enum Authority {
 
 impl Authority {
     /// Finds what a path segment means.
-    pub(crate) fn resolve(directory: &Seed, segment: &str) -> Result<Self, Refusal> {
+    pub(crate) fn resolve(directory: &Directory, segment: &str) -> Result<Self, Refusal> {
         match segment.to_ascii_lowercase().as_str() {
             "common" => Ok(Self::Common),
             "organizations" => Ok(Self::Organizations),

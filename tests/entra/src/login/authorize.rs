@@ -13,12 +13,16 @@ use super::request::{AuthorizationRequest, Prompt, Rejection, ResponseMode, Retu
 use super::session::Session;
 use super::{pages, with_service_headers};
 use crate::control::confidential::ConfidentialKind;
+use crate::directory::Directory;
 use crate::encoding::Parameters;
-use crate::seed::{Outcome, Person, UserType};
+use crate::seed::{Guid, Outcome, Person, UserType};
 use crate::world::World;
 
 /// How many random bytes a code has: 750 of them make 1000 characters. Entra's codes are this long and grow with the claims.
 const CODE_BYTES: usize = 750;
+
+/// How many people the picker shows; a hint or `x_user` finds the others.
+const MOST_CANDIDATES: usize = 500;
 
 /// `GET /{tenant}/oauth2/v2.0/authorize`.
 pub(crate) async fn by_query(
@@ -75,25 +79,34 @@ enum Choice {
 
 fn choose(world: &World, request: &AuthorizationRequest, parameters: &Parameters) -> Choice {
     let state = world.state();
-    let persons = &state.directory.persons;
+    let directory = &state.directory;
     if let Some(key) = parameters.get("x_user") {
-        let named = persons.iter().find(|person| person.key == key || person.oid == key);
-        return match named.or_else(|| persons.iter().find(|person| person.is_meant_by(key))) {
+        let by_id = || directory.person_by_id(&Guid::parse(key).ok()?);
+        let named = directory.person(key).or_else(by_id).map(|person| &**person);
+        return match named.or_else(|| meant_by(directory, key, |_| true)) {
             None => Choice::Unacceptable(Refusal::UnknownPerson { name: key.to_owned() }),
             Some(person) if request.authority.admits(person) => Choice::Person(Box::new(person.clone())),
             Some(person) => Choice::Unacceptable(not_here(request, person)),
         };
     }
     let hint = parameters.get("login_hint");
-    let admitted = || persons.iter().filter(|person| request.authority.admits(person));
-    let hinted = hint.and_then(|hint| admitted().find(|person| person.is_meant_by(hint)));
+    let hinted = hint.and_then(|hint| meant_by(directory, hint, |person| request.authority.admits(person)));
     match (hinted, request.prompt) {
         (Some(person), _) => Choice::Person(Box::new(person.clone())),
         (None, Prompt::Silent) => Choice::Nobody(Refusal::NobodySignedIn),
         (None, Prompt::Interactive | Prompt::Login | Prompt::SelectAccount) => {
-            Choice::Ask { candidates: admitted().cloned().collect(), hint: hint.map(str::to_owned) }
+            let admitted = directory.people().filter(|person| request.authority.admits(person));
+            let candidates = admitted.take(MOST_CANDIDATES).map(|person| (**person).clone()).collect();
+            Choice::Ask { candidates, hint: hint.map(str::to_owned) }
         }
     }
+}
+
+/// The first person that a hint means, of those that `fits` lets through. User principal names are found without a search.
+fn meant_by<'a>(directory: &'a Directory, hint: &str, fits: impl Fn(&Person) -> bool) -> Option<&'a Person> {
+    let meant = |person: &&Person| fits(person) && person.is_meant_by(hint);
+    let by_name = directory.people_named(hint).map(|person| &**person).find(meant);
+    by_name.or_else(|| directory.people().map(|person| &**person).find(meant))
 }
 
 fn not_here(request: &AuthorizationRequest, person: &Person) -> Refusal {

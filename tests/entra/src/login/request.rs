@@ -6,8 +6,9 @@ use super::claims_parameter;
 use super::codes::Challenge;
 use super::errors::Refusal;
 use super::scopes::Scopes;
+use crate::directory::Directory;
 use crate::encoding::Parameters;
-use crate::seed::{App, Seed};
+use crate::seed::App;
 
 /// How the answer reaches the client (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post Response Mode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub(crate) enum Rejection {
 impl AuthorizationRequest {
     /// Checks a request.
     pub(crate) fn read(
-        directory: &Seed,
+        directory: &Directory,
         graph_url: &str,
         segment: &str,
         parameters: &Parameters,
@@ -95,7 +96,7 @@ impl AuthorizationRequest {
     }
 }
 
-fn client(directory: &Seed, segment: &str, parameters: &Parameters) -> Result<(App, Authority, String), Refusal> {
+fn client(directory: &Directory, segment: &str, parameters: &Parameters) -> Result<(App, Authority, String), Refusal> {
     let authority = Authority::resolve(directory, segment)?;
     if let Some(name) = parameters.duplicate() {
         return Err(Refusal::DuplicateParameter { name: name.to_owned() });

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use super::authority::Authority;
 use super::errors::{Refusal, error_page};
 use super::{pages, with_service_headers};
+use crate::directory::Directory;
 use crate::encoding::Parameters;
-use crate::seed::Seed;
 use crate::world::World;
 
 /// `GET /{tenant}/oauth2/v2.0/logout`.
@@ -72,7 +72,7 @@ pub(crate) async fn admin_consent(
     }
 }
 
-fn consent(directory: &Seed, segment: &str, parameters: &Parameters) -> Result<String, Refusal> {
+fn consent(directory: &Directory, segment: &str, parameters: &Parameters) -> Result<String, Refusal> {
     let authority = Authority::resolve(directory, segment)?;
     let client_id = parameters.get("client_id").ok_or(Refusal::MissingParameter { name: "client_id" })?;
     let app = directory.app(client_id).ok_or_else(|| Refusal::AppNotFound {

@@ -57,6 +57,7 @@ pub(super) fn demo() -> Seed {
         apps: vec![single_tenant_app(), multi_tenant_app()],
         persons: person::all(),
         groups: group::all(),
+        hidden_membership: Vec::new(),
     }
 }
 

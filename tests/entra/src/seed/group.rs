@@ -30,7 +30,7 @@ fn security_enabled() -> bool {
 }
 
 /// A direct member of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Member {
     /// A person, by object id.
@@ -73,13 +73,6 @@ impl Seed {
         }
         self.groups.iter().filter(|group| reached.contains(&group.id)).collect()
     }
-
-    /// Takes an object out of all groups.
-    pub(crate) fn leave_all_groups(&mut self, id: &Guid) {
-        for group in &mut self.groups {
-            group.members.retain(|member| member.id() != id);
-        }
-    }
 }
 
 /// Refuses groups of unknown tenants, and members that are not in the group's tenant or listed twice.
@@ -92,14 +85,27 @@ pub(super) fn check(seed: &Seed) -> Result<(), SeedError> {
             let what = format!("group {}", group.id);
             return Err(SeedError::UnknownTenant { what, tenant: group.tenant.clone() });
         }
-        let mut listed = HashSet::new();
-        for member in &group.members {
-            if tenant_of.get(member).is_none_or(|tenant| **tenant != group.tenant) {
-                return Err(SeedError::UnknownMember { group: group.id.clone(), member: member.id().clone() });
-            }
-            if !listed.insert(member) {
-                return Err(SeedError::Duplicate { kind: "member of a group", value: member.id().to_string() });
-            }
+        check_members(group, |member| tenant_of.get(member).copied())?;
+    }
+    let known: HashSet<&Guid> = seed.groups.iter().map(|group| &group.id).collect();
+    match seed.hidden_membership.iter().find(|id| !known.contains(id)) {
+        None => Ok(()),
+        Some(unknown) => Err(SeedError::UnknownHiddenGroup { group: unknown.clone() }),
+    }
+}
+
+/// Refuses members that are not in the group's tenant, and those that are listed twice.
+pub(crate) fn check_members<'a>(
+    group: &Group,
+    tenant_of: impl Fn(&Member) -> Option<&'a Guid>,
+) -> Result<(), SeedError> {
+    let mut listed = HashSet::with_capacity(group.members.len());
+    for member in &group.members {
+        if tenant_of(member).is_none_or(|tenant| *tenant != group.tenant) {
+            return Err(SeedError::UnknownMember { group: group.id.clone(), member: member.id().clone() });
+        }
+        if !listed.insert(member) {
+            return Err(SeedError::Duplicate { kind: "member of a group", value: member.id().to_string() });
         }
     }
     Ok(())

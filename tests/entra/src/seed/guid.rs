@@ -6,10 +6,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A GUID in lower case with hyphens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The length of the text form.
+const LENGTH: usize = 36;
+
+/// A GUID in lower case with hyphens. The text is held in place: a directory of a million memberships has no allocation for each.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Guid(String);
+pub struct Guid([u8; LENGTH]);
 
 /// The text is not a GUID.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -19,12 +22,12 @@ pub struct NotAGuid(String);
 impl Guid {
     /// Reads the 36 character form, any case.
     pub fn parse(text: &str) -> Result<Self, NotAGuid> {
-        let well_formed = text.len() == 36
-            && text.bytes().enumerate().all(|(position, byte)| match position {
-                8 | 13 | 18 | 23 => byte == b'-',
-                _ => byte.is_ascii_hexdigit(),
-            });
-        if well_formed { Ok(Self(text.to_ascii_lowercase())) } else { Err(NotAGuid(text.to_owned())) }
+        let well_formed = text.bytes().enumerate().all(|(position, byte)| match position {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+        let bytes: Option<[u8; LENGTH]> = text.as_bytes().try_into().ok().filter(|_| well_formed);
+        bytes.map(|bytes| Self(bytes.map(|byte| byte.to_ascii_lowercase()))).ok_or_else(|| NotAGuid(text.to_owned()))
     }
 
     /// A GUID of version 4 form from 16 bytes.
@@ -32,37 +35,45 @@ impl Guid {
         // RFC 9562 section 4: version and variant bits.
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        let mut text = String::with_capacity(36);
-        for (position, byte) in bytes.iter().enumerate() {
-            if matches!(position, 4 | 6 | 8 | 10) {
-                text.push('-');
+        let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        let mut text = [b'-'; LENGTH];
+        let places = (0..LENGTH).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
+        for (place, nibble) in places.zip(bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f])) {
+            if let Some(to) = text.get_mut(place) {
+                *to = digit(nibble);
             }
-            text.extend([byte >> 4, byte & 0x0f].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0')));
         }
         Self(text)
     }
 
     /// The text form.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Hexadecimal digits and hyphens are always UTF-8.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Guid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Guid").field(&self.as_str()).finish()
     }
 }
 
 impl fmt::Display for Guid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(self.as_str())
     }
 }
 
 impl PartialEq<&str> for Guid {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
+        self.as_str() == *other
     }
 }
 
 impl PartialEq<str> for Guid {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other
+        self.as_str() == other
     }
 }
 
@@ -76,7 +87,7 @@ impl TryFrom<String> for Guid {
 
 impl From<Guid> for String {
     fn from(guid: Guid) -> Self {
-        guid.0
+        guid.as_str().to_owned()
     }
 }
 

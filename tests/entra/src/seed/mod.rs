@@ -4,9 +4,10 @@
 
 mod credentials;
 pub mod fixtures;
-mod group;
+pub(crate) mod group;
 mod guid;
 mod person;
+mod scale;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -17,6 +18,7 @@ pub use credentials::{Certificate, FederatedCredential, JwkSet, RsaJwk};
 pub use group::{Group, Member};
 pub use guid::{Guid, NotAGuid};
 pub use person::{DirectoryRole, DomainOwnerVerified, GroupsClaim, Outcome, Person, UnmetContext, UserType};
+pub use scale::{scale, scale_group, scale_user};
 
 /// Everything the emulator is started with, and returns to on a reset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub struct Seed {
     /// The groups, each in one tenant.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// The groups whose members only an app with `Member.Read.Hidden` sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden_membership: Vec<Guid>,
 }
 
 impl Seed {
@@ -50,7 +55,6 @@ impl Seed {
     pub fn check(&self) -> Result<(), SeedError> {
         check_unique("tenant", self.tenants.iter().map(|tenant| tenant.id.as_str()))?;
         check_unique("domain", self.tenants.iter().flat_map(|tenant| tenant.domains.iter().map(String::as_str)))?;
-        check_unique("app", self.apps.iter().map(|app| app.client_id.as_str()))?;
         check_unique("person key", self.persons.iter().map(|person| person.key.as_str()))?;
         let groups = self.groups.iter().map(|group| group.id.as_str());
         check_unique("object id", self.persons.iter().map(|person| person.oid.as_str()).chain(groups))?;
@@ -62,29 +66,18 @@ impl Seed {
                 });
             }
         }
-        for app in &self.apps {
-            if self.tenant(app.home_tenant.as_str()).is_none() {
-                return Err(SeedError::UnknownTenant {
-                    what: format!("app {}", app.client_id),
-                    tenant: app.home_tenant.clone(),
-                });
-            }
-            credentials::check(app.client_id.as_str(), &app.certificates, &app.federated_credentials)?;
-        }
+        check_apps(&self.apps, &self.tenants)?;
         group::check(self)
     }
 
     /// The tenant with this GUID or domain; both compare without case, as in Entra's paths.
     pub fn tenant(&self, guid_or_domain: &str) -> Option<&Tenant> {
-        self.tenants.iter().find(|tenant| {
-            tenant.id.as_str().eq_ignore_ascii_case(guid_or_domain)
-                || tenant.domains.iter().any(|domain| domain.eq_ignore_ascii_case(guid_or_domain))
-        })
+        find_tenant(&self.tenants, guid_or_domain)
     }
 
     /// The registration of `client_id`.
     pub fn app(&self, client_id: &str) -> Option<&App> {
-        self.apps.iter().find(|app| app.client_id.as_str().eq_ignore_ascii_case(client_id))
+        find_app(&self.apps, client_id)
     }
 
     /// The person with this key.
@@ -97,6 +90,30 @@ impl Default for Seed {
     fn default() -> Self {
         Self::demo()
     }
+}
+
+pub(crate) fn find_tenant<'a>(tenants: &'a [Tenant], guid_or_domain: &str) -> Option<&'a Tenant> {
+    tenants.iter().find(|tenant| {
+        tenant.id.as_str().eq_ignore_ascii_case(guid_or_domain)
+            || tenant.domains.iter().any(|domain| domain.eq_ignore_ascii_case(guid_or_domain))
+    })
+}
+
+pub(crate) fn find_app<'a>(apps: &'a [App], client_id: &str) -> Option<&'a App> {
+    apps.iter().find(|app| app.client_id.as_str().eq_ignore_ascii_case(client_id))
+}
+
+/// Refuses registrations that are there twice, belong to no tenant or hold a credential that never fits.
+pub(crate) fn check_apps(apps: &[App], tenants: &[Tenant]) -> Result<(), SeedError> {
+    check_unique("app", apps.iter().map(|app| app.client_id.as_str()))?;
+    for app in apps {
+        if find_tenant(tenants, app.home_tenant.as_str()).is_none() {
+            let what = format!("app {}", app.client_id);
+            return Err(SeedError::UnknownTenant { what, tenant: app.home_tenant.clone() });
+        }
+        credentials::check(app.client_id.as_str(), &app.certificates, &app.federated_credentials)?;
+    }
+    Ok(())
 }
 
 fn check_unique<'a>(kind: &'static str, values: impl Iterator<Item = &'a str>) -> Result<(), SeedError> {
@@ -225,6 +242,12 @@ pub enum SeedError {
         /// The object id of the member.
         member: Guid,
     },
+    /// Hidden membership is told of a group that the seed does not define.
+    #[error("hidden_membership names {group}, which is no group of the seed")]
+    UnknownHiddenGroup {
+        /// The missing group.
+        group: Guid,
+    },
     /// A registered certificate is none.
     #[error("a certificate of app {client_id} cannot be used: {reason}")]
     Certificate {
@@ -317,6 +340,11 @@ mod tests {
                 "person as a group",
                 |s| s.groups[0].members = vec![Member::Group(s.persons[0].oid.clone())],
                 "has the member",
+            ),
+            (
+                "hidden membership of no group",
+                |s| s.hidden_membership.push(s.persons[0].oid.clone()),
+                "which is no group",
             ),
             ("person without tenant", |s| s.tenants.retain(|t| t.id != fixtures::FABRIKAM), "which the seed does not"),
         ];

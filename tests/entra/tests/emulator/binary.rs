@@ -61,10 +61,21 @@ async fn it_prints_a_seed_that_it_can_read_back() {
 }
 
 #[tokio::test]
+async fn it_has_a_directory_of_any_size_beside_the_built_in_one() {
+    let (_child, line) = start(&["--scale", "50,5,100"]).await;
+    assert_eq!(line["client_id"], fixtures::CLIENT_ID);
+    let directory = format!("{}/__admin/directory", line["graph_url"].as_str().unwrap());
+    let text = client().get(directory).send().await.unwrap().text().await.unwrap();
+    assert_eq!(Seed::from_json(&text).unwrap(), entra_emulator::seed::scale(50, 5, 100));
+}
+
+#[tokio::test]
 async fn it_refuses_what_it_cannot_serve_and_says_why() {
-    let table: [(&str, &[&str], &str); 3] = [
+    let table: [(&str, &[&str], &str); 5] = [
         ("not loopback", &["--login", "0.0.0.0:0"], "is not a loopback address"),
         ("no such seed", &["--seed", "/nonexistent/seed.json"], "cannot read the seed file"),
+        ("not a size", &["--scale", "many"], "three numbers"),
+        ("a size and a seed", &["--scale", "1,1,1", "--seed", "x"], "cannot be used with"),
         ("not an address", &["--login", "nowhere"], "invalid"),
     ];
     for (name, arguments, expected) in table {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use entra_emulator::seed::Guid;
 use entra_emulator::{Control, Emulator, Seed, fixtures};
 use reqwest::header::HeaderMap;
 use ring::digest::{SHA256, digest};
@@ -183,6 +184,11 @@ impl Lab {
     /// The object id of a person.
     pub(crate) fn oid(&self, person: &str) -> String {
         self.control.directory().person(person).unwrap().oid.to_string()
+    }
+
+    /// The same, as a GUID.
+    pub(crate) fn oid_as_guid(&self, person: &str) -> Guid {
+        self.control.directory().person(person).unwrap().oid.clone()
     }
 
     /// An app-only token for Contoso's Graph with these application permissions.

@@ -2,6 +2,8 @@
 //! token goes to the configured Graph origin and nowhere else, whatever an answer links to (V19). What is asked for is
 //! `entra::directory`'s subject.
 
+mod batch;
+
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
@@ -14,7 +16,7 @@ use url::Url;
 use super::TenantId;
 use crate::capability::{Claimed, ClientAuthentication, HttpError, Method, Request, Response, World};
 use crate::configuration::Provider;
-use crate::login::refusal::{Refusal, RefusalKind};
+use crate::login::refusal::{self, Refusal, RefusalKind};
 use crate::login::trace::cut;
 use crate::oidc::client_credentials::{self, AppToken};
 use crate::oidc::discovery::{Metadata, cache_key};
@@ -77,8 +79,8 @@ pub enum GraphError {
         permissions: &'static str,
     },
     /// 404.
-    #[error("the directory has no such object (404)")]
-    NotFound,
+    #[error("the directory has no such object (404 {0})")]
+    NotFound(String),
     /// 400 `Directory_ResultSizeLimitExceeded`.
     #[error("the person is in more groups than Microsoft Graph lists (11000)")]
     TooMany,
@@ -104,8 +106,8 @@ pub enum GraphError {
         /// Graph's.
         code: String,
     },
-    /// `groups.timeout_ms` is over.
-    #[error("Microsoft Graph took longer than groups.timeout_ms, {0} ms in all")]
+    /// The time for everything is over.
+    #[error("Microsoft Graph took longer than the {0} ms that it has in all")]
     OutOfTime(u32),
     /// No answer.
     #[error("the request to Microsoft Graph failed: {0}")]
@@ -133,13 +135,27 @@ impl GraphError {
 }
 
 /// A request to Graph.
-struct Call<'a> {
-    url: Url,
+pub struct Call<'a> {
+    /// Graph's.
+    pub url: Url,
     /// JSON; `None`: a `GET`.
-    body: Option<&'a Value>,
+    pub body: Option<&'a Value>,
     /// What a 403 means.
-    permissions: &'static str,
+    pub permissions: &'static str,
 }
+
+/// How Graph is asked for several things at once.
+struct Manner {
+    /// The most that is read of each answer, in bytes.
+    max_bytes: u32,
+    /// Whether others go before us.
+    is_low: bool,
+}
+
+/// Nobody waits for a page of the directory, and it may be large.
+const PAGES: Manner = Manner { max_bytes: MAX_PAGE_BYTES, is_low: true };
+/// Somebody waits.
+const ANSWERS: Manner = Manner { max_bytes: MAX_BYTES, is_low: false };
 
 /// The access token, as it is used.
 struct Token {
@@ -180,6 +196,8 @@ pub struct Graph<'a> {
     token: Option<Token>,
     renewed: bool,
     waited: bool,
+    /// Whether time that ran out says something about the provider.
+    is_patient: bool,
 }
 
 impl<'a> Graph<'a> {
@@ -206,7 +224,15 @@ impl<'a> Graph<'a> {
             token: None,
             renewed: false,
             waited: false,
+            is_patient: true,
         }))
+    }
+
+    /// With a time budget that counts from a moment before, by the monotonic clock, and is so short that its end says nothing about
+    /// the provider: others, who have more time, try for themselves. Nothing is waited for.
+    #[must_use]
+    pub fn in_haste_since(self, started_ms: u64) -> Self {
+        Self { started_ms: Some(started_ms), waited: true, is_patient: false, ..self }
     }
 
     /// One object; `path` without the root, with its query.
@@ -221,12 +247,23 @@ impl<'a> Graph<'a> {
         path: &str,
         body: &Value,
         permissions: &'static str,
+        accept: impl FnMut(&Value) -> Result<(), GraphError>,
+    ) -> Result<usize, GraphError> {
+        let call = Call { url: self.address(path)?, body: Some(body), permissions };
+        let first = self.send(&call)?;
+        self.list_from(call, first, accept)
+    }
+
+    /// All pages of a list, whose first one is there already.
+    pub fn list_from(
+        &mut self,
+        mut call: Call<'_>,
+        first: Map<String, Value>,
         mut accept: impl FnMut(&Value) -> Result<(), GraphError>,
     ) -> Result<usize, GraphError> {
-        let mut call = Call { url: self.address(path)?, body: Some(body), permissions };
         let mut seen = BTreeSet::from([call.url.to_string()]);
+        let mut answer = first;
         for page in 1..=MAX_PAGES {
-            let answer = self.send(&call)?;
             let entries = answer.get("value").and_then(Value::as_array).ok_or(GraphError::Shape("has no list"))?;
             entries.iter().try_for_each(&mut accept)?;
             // An empty page may have a next one; none is the end (entra_graph §5.2).
@@ -237,6 +274,9 @@ impl<'a> Graph<'a> {
             };
             if !seen.insert(call.url.to_string()) {
                 return Err(GraphError::Circle);
+            }
+            if page < MAX_PAGES {
+                answer = self.send(&call)?;
             }
         }
         Err(GraphError::TooManyPages)
@@ -254,8 +294,19 @@ impl<'a> Graph<'a> {
     /// Pages at once, in the order of their links, each with the permissions that a 403 means; with a newer token once if this
     /// one isn't good any more. Nothing is waited for: what Graph asks for is told.
     pub fn fetch(&mut self, pages: &[(Url, &'static str)]) -> Result<Vec<Fetched>, GraphError> {
+        let calls: Vec<_> =
+            pages.iter().map(|(url, permissions)| Call { url: url.clone(), body: None, permissions }).collect();
+        self.fetch_in(&calls, &PAGES)
+    }
+
+    /// As [`Graph::fetch`], for somebody who waits: answers of the usual size, at the usual priority.
+    pub fn ask(&mut self, calls: &[Call<'_>]) -> Result<Vec<Fetched>, GraphError> {
+        self.fetch_in(calls, &ANSWERS)
+    }
+
+    fn fetch_in(&mut self, calls: &[Call<'_>], manner: &Manner) -> Result<Vec<Fetched>, GraphError> {
         let (access_token, issued_at_s) = self.token()?;
-        let answers = self.send_all(pages, &access_token)?;
+        let answers = self.send_all(calls, &access_token, manner)?;
         let age_s = self.world.clock.now_unix_s().saturating_sub(issued_at_s);
         let is_stale = |answer: &Result<Response, HttpError>| {
             answer
@@ -265,30 +316,28 @@ impl<'a> Graph<'a> {
         let answers = if answers.iter().any(is_stale) && !self.renewed {
             self.renew(&access_token)?;
             let (access_token, _) = self.token()?;
-            self.send_all(pages, &access_token)?
+            self.send_all(calls, &access_token, manner)?
         } else {
             answers
         };
         let now_s = self.world.clock.now_unix_s();
-        Ok(answers
-            .into_iter()
-            .zip(pages)
-            .map(|(answer, (_, permissions))| fetched(answer, permissions, now_s))
-            .collect())
+        Ok(answers.into_iter().zip(calls).map(|(answer, call)| fetched(answer, call.permissions, now_s)).collect())
     }
 
     fn send_all(
         &mut self,
-        pages: &[(Url, &'static str)],
+        calls: &[Call<'_>],
         access_token: &str,
+        manner: &Manner,
     ) -> Result<Vec<Result<Response, HttpError>>, GraphError> {
         let mut requests = Vec::new();
-        for (url, permissions) in pages.iter().take(AT_ONCE) {
-            let call = Call { url: url.clone(), body: None, permissions };
-            let mut request = self.request(&call, access_token)?;
-            request.max_response_bytes = MAX_PAGE_BYTES;
-            // entra_graph §5.5: people who sign in go before us.
-            request.headers.push(("x-ms-throttle-priority".to_owned(), "Low".to_owned()));
+        for call in calls.iter().take(AT_ONCE) {
+            let mut request = self.request(call, access_token)?;
+            request.max_response_bytes = manner.max_bytes;
+            if manner.is_low {
+                // entra_graph §5.5: people who sign in go before us.
+                request.headers.push(("x-ms-throttle-priority".to_owned(), "Low".to_owned()));
+            }
             requests.push(request);
         }
         Ok(self.world.http.send_all(requests))
@@ -448,7 +497,10 @@ impl<'a> Graph<'a> {
             }
             Err(refusal) => {
                 let error = GraphError::token(&refusal);
-                if let GraphError::Token { detail, hint, passes } = &error {
+                let is_impatience = !self.is_patient && refusal.rule.code == refusal::PROVIDER_TIMEOUT.code;
+                if let GraphError::Token { detail, hint, passes } = &error
+                    && !is_impatience
+                {
                     let failed = Cached::Failed { detail: detail.clone(), hint: hint.clone(), passes: *passes };
                     self.put(&failed, u64::from(FAILURE_KEPT_S));
                 }
@@ -490,7 +542,7 @@ fn refused(permissions: &'static str, response: &Response) -> GraphError {
         status @ (400 | 404) if is_resync => GraphError::Resync { status, code },
         400 if code.eq_ignore_ascii_case("Directory_ResultSizeLimitExceeded") => GraphError::TooMany,
         403 => GraphError::Denied { code, permissions },
-        404 => GraphError::NotFound,
+        404 => GraphError::NotFound(code),
         status @ (429 | 503) => GraphError::Throttled(status),
         status => GraphError::Status { status, code },
     }

@@ -1,0 +1,111 @@
+//! What the synchronisation remembers of Core between runs, in the storage: which group it made for which one of the directory, and whom
+//! it disabled. Whatever it doesn't remember is somebody else's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capability::Clock;
+use crate::config::ProviderId;
+use crate::storage::{Entry, Key, Namespace, Storage, StorageError};
+use crate::sync::oid::Oid;
+
+/// Entries of one page of a list.
+const PAGE: usize = 1000;
+
+/// A group of Core's that follows the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KnownGroup {
+    /// Core's own number; of a group that is about to be made none yet.
+    pub(super) id: i64,
+    /// As it was called when it came.
+    pub(super) name: String,
+    /// Whether the synchronisation made it.
+    pub(super) was_made: bool,
+}
+
+/// No group has it: what is about to be made.
+const NOT_YET: i64 = -1;
+
+pub(super) struct Memory {
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+    provider: String,
+}
+
+impl Memory {
+    pub(super) fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, provider: &ProviderId) -> Self {
+        Self { storage, clock, provider: provider.to_string() }
+    }
+
+    fn key(&self, kind: &str, id: Oid) -> Key {
+        Key { namespace: Namespace::new("host", kind), name: format!("{}/{id}", self.provider) }
+    }
+
+    async fn put(&self, key: Key, value: Vec<u8>) -> Result<(), StorageError> {
+        self.storage.put(key, Entry::lasting(value), self.clock.now_unix_ms()).await
+    }
+
+    async fn list(&self, kind: &str) -> Result<Vec<(Oid, Vec<u8>)>, StorageError> {
+        let (namespace, prefix) = (Namespace::new("host", kind), format!("{}/", self.provider));
+        let mut all = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let now = self.clock.now_unix_ms();
+            let page = self.storage.list(&namespace, &prefix, after.as_deref(), PAGE, now).await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|(name, _)| name.clone());
+            all.extend(
+                page.into_iter()
+                    .filter_map(|(name, value)| Some((Oid::parse(name.strip_prefix(prefix.as_str())?)?, value))),
+            );
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Groups that follow the directory; and by name those that were about to be made: one that is called so, and is nobody
+    /// else's, was made by a run that didn't end.
+    pub(super) async fn groups_and_intended(
+        &self,
+    ) -> Result<(BTreeMap<Oid, KnownGroup>, BTreeMap<String, Oid>), StorageError> {
+        let (mut groups, mut intended) = (BTreeMap::new(), BTreeMap::new());
+        for (oid, value) in self.list("sync-groups").await? {
+            match serde_json::from_slice::<KnownGroup>(&value) {
+                Ok(group) if group.id == NOT_YET => drop(intended.insert(group.name, oid)),
+                Ok(group) => drop(groups.insert(oid, group)),
+                // It isn't ours then: nothing is done to it.
+                Err(error) => tracing::warn!(%error, group = %oid, "what was noted of a group can't be read"),
+            }
+        }
+        Ok((groups, intended))
+    }
+
+    pub(super) async fn intend_group(&self, id: Oid, name: &str) -> Result<(), StorageError> {
+        self.keep_group(id, &KnownGroup { id: NOT_YET, name: name.to_owned(), was_made: true }).await
+    }
+
+    pub(super) async fn keep_group(&self, id: Oid, group: &KnownGroup) -> Result<(), StorageError> {
+        let value = serde_json::to_vec(group).map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        self.put(self.key("sync-groups", id), value).await
+    }
+
+    pub(super) async fn forget_group(&self, id: Oid) -> Result<(), StorageError> {
+        self.storage.take(self.key("sync-groups", id), self.clock.now_unix_ms()).await.map(drop)
+    }
+
+    /// Whom the synchronisation disabled: it may enable them again.
+    pub(super) async fn disabled(&self) -> Result<BTreeSet<Oid>, StorageError> {
+        Ok(self.list("sync-disabled").await?.into_iter().map(|(oid, _)| oid).collect())
+    }
+
+    pub(super) async fn disabled_now(&self, id: Oid) -> Result<(), StorageError> {
+        self.put(self.key("sync-disabled", id), b"1".to_vec()).await
+    }
+
+    pub(super) async fn enabled(&self, id: Oid) -> Result<(), StorageError> {
+        self.storage.take(self.key("sync-disabled", id), self.clock.now_unix_ms()).await.map(drop)
+    }
+}

@@ -1,0 +1,54 @@
+//! One person who just signed in: their memberships in groups that follow the directory are brought up to date at once, in the
+//! background, so that nobody waits for the next run to get into the network (A12). State and accounts are a run's subject.
+
+use std::collections::BTreeSet;
+
+use super::{CoreTarget, STEP};
+use crate::config::DirectoryConfig;
+use crate::core_api::Budget;
+use crate::sync::SyncError;
+use crate::sync::action::Action;
+use crate::sync::at_login::{PersonSeen, SeenGroups};
+use crate::sync::oid::Oid;
+use crate::sync::plan::lists;
+use crate::sync::snapshot::DirectoryGroup;
+
+impl CoreTarget<'_> {
+    /// Says what was done. Groups that make administrators are left to a run, which counts those that stay.
+    pub(in crate::sync) async fn seen(
+        &self,
+        config: &DirectoryConfig,
+        person: &PersonSeen,
+    ) -> Result<Vec<Action>, SyncError> {
+        let SeenGroups::Known(groups) = &person.groups else { return Ok(Vec::new()) };
+        let now_in: BTreeSet<Oid> = groups.iter().copied().collect();
+        let oid = person.object_id;
+        let link = self.core.ownership().link_of(&self.provider, &oid.to_string()).await?;
+        let Some(link) = link else { return Ok(Vec::new()) };
+        let budget = Budget::new(STEP);
+        let there = self.client().groups(budget).await.map_err(|error| self.failed(&error))?;
+        let known = self.memory.groups_and_intended().await?.0;
+        let mut done = Vec::new();
+        for (id, known) in known {
+            let Some(group) = there.iter().find(|group| group.id == known.id && !group.is_admin) else { continue };
+            let follows = DirectoryGroup::named(id, &group.name);
+            if !config.group_match.is_empty() && !lists(&config.group_match, &follows) {
+                continue;
+            }
+            let (is_in, should_be) = (group.members.contains(&link.username), now_in.contains(&id));
+            let (add, remove) = match (is_in, should_be) {
+                (false, true) => (vec![oid], Vec::new()),
+                (true, false) => (Vec::new(), vec![oid]),
+                _ => continue,
+            };
+            let changed = if should_be {
+                self.client().add_member(group, &link.username, budget).await
+            } else {
+                self.client().remove_member(group, &link.username, budget).await
+            };
+            changed.map_err(|error| self.failed(&error))?;
+            done.push(Action::ChangeMembers { id, name: group.name.clone(), add, remove });
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,264 @@
+//! What becomes of Defguard's users and groups, and whether that may happen without an administrator: the difference between the
+//! directory and what is there, under the options of `[provider.directory]` and the rules that nobody is removed by mistake. Pure: the
+//! directory, what is there, and the options go in.
+
+mod groups;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+pub(in crate::sync) use groups::lists;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Action;
+use super::oid::Oid;
+use super::snapshot::{Person, Snapshot};
+use super::state::State;
+use crate::config::{DirectoryConfig, SyncTarget};
+
+/// As few as these are never too many, however small the directory is.
+const ALWAYS_ALLOWED: usize = 3;
+
+/// What a target can do, and wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// Who is in the directory becomes a user; else only who signs in.
+    pub creates_users: bool,
+    /// It is a document: who is disabled is in it too, addresses follow the directory, and names needn't be unique.
+    pub is_document: bool,
+    /// Groups can be given another name.
+    pub renames_groups: bool,
+}
+
+/// The difference.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What is to be done, in this order.
+    pub actions: Vec<Action>,
+    /// Why none of it may be done without an administrator.
+    pub held: Option<Held>,
+    /// What isn't done for good reason.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Something that isn't done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Whom or what it is about.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Skipped {
+    /// Says it.
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into() }
+    }
+}
+
+/// Why nothing is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// There were users, and now the directory has nobody.
+    Empty {
+        /// How many there were.
+        users: usize,
+    },
+    /// Too many at once.
+    TooMany {
+        /// `users` or `groups`.
+        what: &'static str,
+        /// How many would go.
+        removals: usize,
+        /// Of how many.
+        of: usize,
+        /// How many may.
+        allowed: usize,
+    },
+}
+
+impl Held {
+    /// Stable.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty { .. } => "directory_empty",
+            Self::TooMany { .. } => "too_many_removals",
+        }
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty { users } => {
+                write!(formatter, "the directory has nobody, and {users} users are there: nothing is removed")
+            }
+            Self::TooMany { what, removals, of, allowed } => write!(
+                formatter,
+                "{removals} of {of} {what} would be removed, {allowed} may at once (max_removal_percent, max_removals of \
+                 [provider.directory]): nothing is removed"
+            ),
+        }
+    }
+}
+
+/// Works it out. The first run of all removes nobody: what is there wasn't made by it. The error says which groups the options can't
+/// mean.
+pub fn plan(
+    snapshot: &Snapshot,
+    state: &State,
+    config: &DirectoryConfig,
+    abilities: Abilities,
+    is_first: bool,
+) -> Result<Plan, String> {
+    let eligible = eligible(snapshot, state, config, abilities)?;
+    let mut draft = Draft {
+        snapshot,
+        state,
+        config,
+        abilities,
+        is_first,
+        admins: active_admins(state),
+        plan: Plan::default(),
+        there: there(snapshot, state, &eligible, config, abilities),
+    };
+    let mut last = Vec::new();
+    if config.target != SyncTarget::Groups {
+        draft.users(&eligible, &mut last);
+    }
+    if config.target != SyncTarget::Users {
+        let wanted = matched(snapshot, &config.group_match, "group_match")?;
+        draft.groups(&wanted, &mut last);
+    }
+    draft.plan.actions.append(&mut last);
+    Ok(draft.plan)
+}
+
+/// What is being worked out.
+struct Draft<'a> {
+    snapshot: &'a Snapshot,
+    state: &'a State,
+    config: &'a DirectoryConfig,
+    abilities: Abilities,
+    is_first: bool,
+    /// Active administrators, as far as this plan leaves them; `None`: there are none to speak of.
+    admins: Option<usize>,
+    plan: Plan,
+    /// By number, whether a person of the directory is a user afterwards.
+    there: Vec<bool>,
+}
+
+impl Draft<'_> {
+    /// One administrator less, unless that was the last one; whether it may be.
+    fn without_admin(&mut self, what: &str) -> bool {
+        let Some(admins) = &mut self.admins else { return true };
+        if *admins <= 1 {
+            self.plan.skipped.push(Skipped::new(what, "it is the last active administrator"));
+            return false;
+        }
+        *admins -= 1;
+        true
+    }
+
+    fn hold(&mut self, held: Option<Held>) {
+        if self.plan.held.is_none() {
+            self.plan.held = held;
+        }
+    }
+}
+
+fn active_admins(state: &State) -> Option<usize> {
+    let own = state.users.values().filter(|user| user.is_admin && user.active).count();
+    state.other_admins.map(|others| others + own)
+}
+
+/// Who of the directory is a user afterwards, as far as the directory decides it.
+fn there(
+    snapshot: &Snapshot,
+    state: &State,
+    eligible: &BTreeMap<u32, bool>,
+    config: &DirectoryConfig,
+    abilities: Abilities,
+) -> Vec<bool> {
+    // A document of groups alone names everybody who is in one.
+    let is_made = abilities.is_document || (abilities.creates_users && config.target != SyncTarget::Groups);
+    let counts = |enabled: Option<&bool>| enabled.is_some_and(|enabled| is_made && (*enabled || abilities.is_document));
+    let people = snapshot.people.iter().zip(0_u32..);
+    people.map(|(person, number)| state.users.contains_key(&person.id) || counts(eligible.get(&number))).collect()
+}
+
+/// People who count, with the state that they have: no guests unless they are wanted, nobody without an address, and if groups are
+/// listed only who is in one. A guest who is a user of Core's was let in by the sign-in's own rules.
+fn eligible(
+    snapshot: &Snapshot,
+    state: &State,
+    config: &DirectoryConfig,
+    abilities: Abilities,
+) -> Result<BTreeMap<u32, bool>, String> {
+    let mut listed = None;
+    if !config.user_groups.is_empty() {
+        let mut inside = vec![false; snapshot.people.len()];
+        for group in matched(snapshot, &config.user_groups, "user_groups")? {
+            for person in snapshot.everybody_in(group) {
+                inside.get_mut(person as usize).into_iter().for_each(|inside| *inside = true);
+            }
+        }
+        listed = Some(inside);
+    }
+    let counts = |position: usize, person: &Person| {
+        person.email.is_some()
+            && (config.guests || !person.guest || (!abilities.is_document && state.users.contains_key(&person.id)))
+            && listed.as_ref().is_none_or(|inside| inside.get(position).copied().unwrap_or(false))
+    };
+    let people = snapshot.people.iter().enumerate().filter(|(position, person)| counts(*position, person));
+    Ok(people
+        // Whoever isn't said to be enabled is never made so.
+        .filter_map(|(position, person)| Some((u32::try_from(position).ok()?, person.enabled?)))
+        .collect())
+}
+
+fn too_many(what: &'static str, removals: usize, of: usize, config: &DirectoryConfig) -> Option<Held> {
+    let share = of.saturating_mul(config.max_removal_percent) / 100;
+    let allowed = share.max(ALWAYS_ALLOWED.min(of.saturating_sub(1))).min(config.max_removals);
+    (removals > allowed).then_some(Held::TooMany { what, removals, of, allowed })
+}
+
+/// Groups by id, or by a name that only one has; all of them if none is listed.
+fn matched(snapshot: &Snapshot, listed: &[String], key: &str) -> Result<Vec<usize>, String> {
+    if listed.is_empty() {
+        return Ok((0..snapshot.groups.len()).collect());
+    }
+    let mut found = Vec::new();
+    for wanted in listed {
+        let by_id = Oid::parse(wanted).and_then(|id| snapshot.groups.iter().position(|group| group.id == id));
+        let by_name: Vec<usize> = (0..snapshot.groups.len())
+            .filter(|number| snapshot.groups.get(*number).is_some_and(|group| group.name == *wanted))
+            .collect();
+        match (by_id, by_name.as_slice()) {
+            (Some(number), _) | (None, &[number]) => found.push(number),
+            // Gone, or not visible: what it gave goes by the rules for what is gone.
+            (None, []) => tracing::warn!(group = wanted, "{key}: the directory has no such group"),
+            (None, several) => {
+                let ids: Vec<String> = several
+                    .iter()
+                    .filter_map(|number| snapshot.groups.get(*number))
+                    .map(|group| group.id.to_string())
+                    .collect();
+                return Err(format!(
+                    "{key}: {} groups are called {wanted:?}: list the id instead ({})",
+                    ids.len(),
+                    ids.join(", ")
+                ));
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}

@@ -1,0 +1,164 @@
+//! The rules that nobody is removed by mistake, one line a case.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::{DirectoryApply, LeaverBehavior};
+use crate::sync::oid::Oid;
+use crate::sync::state::User;
+
+const CORE: Abilities = Abilities { creates_users: false, is_document: false, renames_groups: true };
+const DOCUMENT: Abilities = Abilities { creates_users: true, is_document: true, renames_groups: true };
+
+fn config(behavior: LeaverBehavior) -> DirectoryConfig {
+    DirectoryConfig {
+        target: SyncTarget::Users,
+        interval: Duration::from_secs(600),
+        user_behavior: behavior,
+        admin_behavior: behavior,
+        group_match: Vec::new(),
+        prefetch_users: false,
+        create_groups: true,
+        admin_groups: Vec::new(),
+        steps_per_second: 20,
+        user_groups: Vec::new(),
+        guests: false,
+        max_removal_percent: 20,
+        max_removals: 100,
+        login_check: None,
+        apply: DirectoryApply::Core,
+    }
+}
+
+/// People with the numbers from 1 on, enabled.
+fn people(number: u128) -> Vec<Person> {
+    (1..=number)
+        .map(|id| Person { id: Oid(id), email: Some(format!("p{id}@a.example")), enabled: Some(true), guest: false })
+        .collect()
+}
+
+fn users(number: u128) -> State {
+    let user = |id| User { email: format!("p{id}@a.example"), active: true, ..User::default() };
+    State { users: (1..=number).map(|id| (Oid(id), user(id))).collect(), ..State::default() }
+}
+
+fn kinds(plan: &Plan) -> Vec<&'static str> {
+    plan.actions.iter().map(Action::kind).collect()
+}
+
+#[test]
+fn limits_hold_what_is_too_much() {
+    // Users, of whom so many are left in the directory; percent; at most; what holds it.
+    for (name, before, left, percent, most, held) in [
+        ("nobody leaves", 100, 100, 20, 100, None),
+        ("a fifth", 100, 80, 20, 100, None),
+        ("one more", 100, 79, 20, 100, Some("too_many_removals")),
+        ("more than may at once", 1000, 899, 20, 100, Some("too_many_removals")),
+        ("as many as may", 1000, 900, 20, 100, None),
+        ("three of ten are never too many", 10, 7, 20, 100, None),
+        ("four are", 10, 6, 20, 100, Some("too_many_removals")),
+        ("but never all", 3, 0, 20, 100, Some("directory_empty")),
+        ("nor by a wide limit", 50, 0, 100, 1000, Some("directory_empty")),
+        ("none may", 10, 9, 0, 0, Some("too_many_removals")),
+        ("half, where that may be", 100, 50, 50, 100, None),
+    ] {
+        let snapshot = Snapshot { people: people(left), groups: Vec::new() };
+        let config =
+            DirectoryConfig { max_removal_percent: percent, max_removals: most, ..config(LeaverBehavior::Delete) };
+        let plan = plan(&snapshot, &users(before), &config, DOCUMENT, false).unwrap();
+        assert_eq!(plan.held.as_ref().map(Held::code), held, "{name}: {:?}", plan.held);
+        let first = super::plan(&snapshot, &users(before), &config, DOCUMENT, true).unwrap();
+        assert!(!kinds(&first).contains(&"delete_user"), "{name}: the first run removes nobody");
+    }
+}
+
+#[test]
+fn an_active_administrator_is_always_left() {
+    let admin = |id: u128, active: bool| {
+        (Oid(id), User { email: format!("p{id}@a.example"), active, is_admin: true, ..User::default() })
+    };
+    // Linked administrators who left or are disabled in the directory, active ones besides; how many lose something.
+    for (name, linked, others, expected) in [
+        ("one, and another one is there", 1, 1, 1),
+        ("one, and nobody else", 1, 0, 0),
+        ("three, and nobody else", 3, 0, 2),
+        ("three, and another one", 3, 1, 3),
+    ] {
+        let state = State {
+            users: (1..=linked).map(|id| admin(id, true)).chain(users(20).users.into_iter().skip(10)).collect(),
+            other_admins: Some(others),
+            ..State::default()
+        };
+        let left = people(20).into_iter().skip(10).collect();
+        let gone = Snapshot { people: left, groups: Vec::new() };
+        let mut disabled = Snapshot { people: people(20), groups: Vec::new() };
+        for person in disabled.people.iter_mut().take(10) {
+            person.enabled = Some(false);
+        }
+        for (how, snapshot) in [("left", &gone), ("disabled", &disabled)] {
+            for behavior in [LeaverBehavior::Disable, LeaverBehavior::Delete] {
+                let plan = plan(snapshot, &state, &config(behavior), CORE, false).unwrap();
+                let removed = plan.actions.iter().filter(|action| action.is_removal()).count();
+                assert_eq!(removed, expected, "{name}, {how}, {behavior:?}: {plan:?}");
+                let told = plan.skipped.iter().any(|skipped| skipped.why.contains("last active administrator"));
+                assert_eq!(told, removed < usize::try_from(linked).unwrap(), "{name}, {how}, {behavior:?}");
+            }
+        }
+        let kept = plan(&disabled, &state, &config(LeaverBehavior::Keep), CORE, false).unwrap();
+        assert!(kept.actions.is_empty(), "{name}: administrators are kept: {kept:?}");
+    }
+}
+
+#[test]
+fn whose_state_is_whose() {
+    let table = [
+        ("enabled, and active", Some(true), true, false, &[][..]),
+        ("disabled, and active", Some(false), true, false, &["disable_user"]),
+        ("enabled, and we disabled them", Some(true), false, false, &["enable_user"]),
+        ("enabled, and an administrator disabled them", Some(true), false, true, &[]),
+        ("disabled both", Some(false), false, false, &[]),
+        ("unknown is neither", None, true, false, &[]),
+        ("nor does it enable", None, false, false, &[]),
+    ];
+    for (name, enabled, active, disabled_by_hand, expected) in table {
+        let mut directory = people(5);
+        directory[0].enabled = enabled;
+        let mut state = users(5);
+        let first = state.users.get_mut(&Oid(1)).unwrap();
+        (first.active, first.disabled_by_hand) = (active, disabled_by_hand);
+        let snapshot = Snapshot { people: directory, groups: Vec::new() };
+        let plan = plan(&snapshot, &state, &config(LeaverBehavior::Delete), CORE, false).unwrap();
+        assert_eq!(kinds(&plan), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_guest_whom_the_sign_in_let_in_has_not_left() {
+    for (name, abilities, expected) in [("Core", CORE, &[][..]), ("a document", DOCUMENT, &["delete_user"])] {
+        let mut directory = people(20);
+        directory[0].guest = true;
+        let snapshot = Snapshot { people: directory, groups: Vec::new() };
+        let plan = plan(&snapshot, &users(20), &config(LeaverBehavior::Delete), abilities, false).unwrap();
+        assert_eq!(kinds(&plan), expected, "{name}");
+    }
+}
+
+#[test]
+fn who_becomes_a_user() {
+    let person =
+        |enabled, guest, email: Option<&str>| Person { id: Oid(9), email: email.map(str::to_owned), enabled, guest };
+    let prefetch = Abilities { creates_users: true, ..CORE };
+    for (name, person, in_core, in_document) in [
+        ("an employee", person(Some(true), false, Some("a@b")), 1, 1),
+        ("a guest", person(Some(true), true, Some("a@b")), 0, 0),
+        ("disabled", person(Some(false), false, Some("a@b")), 0, 1),
+        ("of unknown state", person(None, false, Some("a@b")), 0, 0),
+        ("without an address", person(Some(true), false, None), 0, 0),
+    ] {
+        let snapshot = Snapshot { people: vec![person], groups: Vec::new() };
+        let made = |abilities| {
+            plan(&snapshot, &State::default(), &config(LeaverBehavior::Keep), abilities, false).unwrap().actions.len()
+        };
+        assert_eq!((made(prefetch), made(DOCUMENT), made(CORE)), (in_core, in_document, 0), "{name}");
+    }
+}

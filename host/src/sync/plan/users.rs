@@ -1,0 +1,132 @@
+//! Users: who comes, whose state or address changes, and what becomes of who isn't in the directory any more.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{Draft, Held, Skipped, too_many};
+use crate::config::LeaverBehavior;
+use crate::sync::action::Action;
+use crate::sync::oid::Oid;
+use crate::sync::state::User;
+
+const DISABLED: &str = "disabled in the directory";
+const ENABLED: &str = "enabled in the directory";
+const LEFT: &str = "not in the directory any more";
+const NOT_COUNTING: &str = "in the directory, and doesn't count (any more): user_groups, guests";
+
+impl Draft<'_> {
+    /// `last`: what is done after everything else.
+    pub(super) fn users(&mut self, eligible: &BTreeMap<u32, bool>, last: &mut Vec<Action>) {
+        let counting = self.present(eligible);
+        if counting.is_empty() && !self.state.users.is_empty() {
+            self.hold(Some(Held::Empty { users: self.state.users.len() }));
+            return;
+        }
+        let removals = self.leavers(&counting, last);
+        self.hold(too_many("users", removals, self.state.users.len(), self.config));
+    }
+
+    /// Who counts: their state and address, and who of them is new.
+    fn present(&mut self, eligible: &BTreeMap<u32, bool>) -> HashSet<Oid> {
+        let mut counting = HashSet::with_capacity(eligible.len());
+        let (mut created, mut changed) = (Vec::new(), Vec::new());
+        for (number, enabled) in eligible {
+            let Some(person) = self.snapshot.people.get(*number as usize) else { continue };
+            let Some(email) = &person.email else { continue };
+            counting.insert(person.id);
+            match self.state.users.get(&person.id) {
+                // Whoever is disabled isn't made: they would be active for a moment.
+                None if self.abilities.creates_users && (*enabled || self.abilities.is_document) => {
+                    created.push(Action::CreateUser { oid: person.id, email: email.clone(), active: *enabled });
+                }
+                None => {}
+                Some(user) => {
+                    changed.extend(self.state_of(person.id, user, *enabled));
+                    if self.abilities.is_document && user.email != *email {
+                        let (email, was) = (email.clone(), user.email.clone());
+                        changed.push(Action::ChangeEmail { oid: person.id, email, was });
+                    }
+                }
+            }
+        }
+        // Who may do nothing any more comes first.
+        changed.sort_by_key(|action| !action.is_removal());
+        self.plan.actions.append(&mut changed);
+        self.plan.actions.append(&mut created);
+        counting
+    }
+
+    /// What becomes of somebody whose account the directory has enabled or disabled.
+    fn state_of(&mut self, oid: Oid, user: &User, enabled: bool) -> Option<Action> {
+        match (user.active, enabled) {
+            (true, false) => {
+                if user.is_admin && self.config.admin_behavior == LeaverBehavior::Keep {
+                    self.plan.skipped.push(Skipped::new(
+                        user.label(),
+                        "disabled in the directory, and an administrator: admin_behavior is \"keep\"",
+                    ));
+                    return None;
+                }
+                let label = user.label();
+                (!user.is_admin || self.without_admin(&label)).then(|| Action::DisableUser {
+                    oid,
+                    user: label,
+                    reason: DISABLED.into(),
+                })
+            }
+            (false, true) if user.disabled_by_hand => None,
+            (false, true) => Some(Action::EnableUser { oid, user: user.label(), reason: ENABLED.into() }),
+            _ => None,
+        }
+    }
+
+    /// Users who are there and don't count (any more); how many of them lose something.
+    fn leavers(&mut self, counting: &HashSet<Oid>, last: &mut Vec<Action>) -> usize {
+        // In the directory, and only their state or their address isn't known: they haven't left.
+        let blurred: HashMap<Oid, Option<bool>> = self
+            .snapshot
+            .people
+            .iter()
+            .filter(|person| person.enabled.is_none() || person.email.is_none())
+            .map(|person| (person.id, person.enabled))
+            .collect();
+        let here: HashSet<Oid> = self.snapshot.people.iter().map(|person| person.id).collect();
+        let state = self.state;
+        let mut removals = 0;
+        for (oid, user) in state.users.iter().filter(|(oid, _)| !counting.contains(oid)) {
+            if let Some(enabled) = blurred.get(oid) {
+                let action = enabled.and_then(|enabled| self.state_of(*oid, user, enabled));
+                self.plan.actions.extend(action);
+                continue;
+            }
+            let reason = if here.contains(oid) { NOT_COUNTING } else { LEFT };
+            let Some(action) = self.leaver(*oid, user, reason) else { continue };
+            removals += 1;
+            match action {
+                Action::DisableUser { .. } => self.plan.actions.push(action),
+                _ => last.push(action),
+            }
+        }
+        removals
+    }
+
+    fn leaver(&mut self, oid: Oid, user: &User, reason: &str) -> Option<Action> {
+        let behavior = if user.is_admin { self.config.admin_behavior } else { self.config.user_behavior };
+        let is_lost = match behavior {
+            LeaverBehavior::Keep => false,
+            LeaverBehavior::Disable => user.active,
+            LeaverBehavior::Delete => true,
+        };
+        if self.is_first || !is_lost {
+            return None;
+        }
+        let label = user.label();
+        if user.is_admin && user.active && !self.without_admin(&label) {
+            return None;
+        }
+        let reason = reason.to_owned();
+        Some(match behavior {
+            LeaverBehavior::Delete => Action::DeleteUser { oid, user: label, reason },
+            LeaverBehavior::Keep | LeaverBehavior::Disable => Action::DisableUser { oid, user: label, reason },
+        })
+    }
+}
