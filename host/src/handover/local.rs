@@ -145,10 +145,9 @@ impl LocalHandover {
     }
 }
 
-/// An account that was given to this identity already is free for it; it was just not linked yet.
 fn summary(account: &LocalAccount, request: &HandoverRequest<'_>) -> Account {
     let owner = match account.identities.get(&request.identity.provider) {
-        Some(identity) if *identity == request.identity.key().digest() => Owner::Free,
+        Some(identity) if *identity == request.identity.key().digest() => Owner::ThisIdentity,
         Some(_) => Owner::SameProvider,
         None if account.identities.is_empty() => Owner::Free,
         None => Owner::OtherProvider,
@@ -292,6 +291,44 @@ mod tests {
         assert!(name.starts_with("ada-") && name.len() == 8, "{name}");
         let again = sign_in(&handover, &identity("adam", "ada", "adam@a.example"), never(), None).await.unwrap();
         assert_eq!(again.account, Some(name));
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_stopped_before_it_noted_the_link_is_ended_by_the_next() {
+        let handover = handover(&Arc::default(), &[]).await;
+        let ada = identity("ada", "ada", "ada@a.example");
+        let approval = || EmailLinking::NeedsApproval("not verified".into());
+        let table: [(_, fn() -> EmailLinking); 2] = [("not proven", approval), ("never", never)];
+        for (name, email_linking) in table {
+            sign_in(&handover, &ada, email_linking(), None).await.unwrap();
+            let link = Key { namespace: Namespace::new("host", "links"), name: ada.key().digest() };
+            assert!(handover.storage.take(link, 0).await.unwrap().is_some(), "{name}");
+            let again = sign_in(&handover, &ada, email_linking(), None).await.unwrap();
+            assert_eq!((again.decision, again.account.as_deref()), (LinkDecision::Linked, Some("ada")), "{name}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn the_first_sign_ins_of_one_person_at_once_all_end_well() {
+        for round in 0..50 {
+            let handover = Arc::new(handover(&Arc::default(), &[]).await);
+            let sign_ins: Vec<_> = (0..8)
+                .map(|_| {
+                    let handover = Arc::clone(&handover);
+                    tokio::spawn(async move {
+                        let ada = identity("ada", "ada", "ada@a.example");
+                        let email_linking = EmailLinking::NeedsApproval("not verified".into());
+                        let request =
+                            HandoverRequest { identity: &ada, email_linking: &email_linking, approved_account: None };
+                        handover.hand_over(&request, &TraceId::new(), &mut Vec::new()).await.map(|made| made.linking)
+                    })
+                })
+                .collect();
+            for sign_in in sign_ins {
+                let linking = sign_in.await.unwrap().unwrap();
+                assert_eq!(linking.account.as_deref(), Some("ada"), "{round}");
+            }
+        }
     }
 
     #[tokio::test]

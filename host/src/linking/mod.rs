@@ -91,8 +91,10 @@ pub struct Account {
 /// Whose an account is, seen from one identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// Nobody's yet, or this identity's already.
+    /// Nobody's yet.
     Free,
+    /// This identity's already: given to it by a sign-in that has not noted the link yet, or was stopped before it could.
+    ThisIdentity,
     /// An identity of the same provider has it: another person, or another account of the same one.
     SameProvider,
     /// Only identities of other providers have it.
@@ -137,6 +139,9 @@ pub fn decide(known: &Known, email: &EmailLinking) -> Linking {
         return Linking::new(New, None, "no account is linked to this identity, and none has its address");
     };
     let username = Some(account.username.as_str());
+    if account.owner == Owner::ThisIdentity && account.enabled {
+        return Linking::new(Linked, username, "this identity's already");
+    }
     if account.owner == Owner::SameProvider {
         return Linking::new(Refused, username, "the account of this address is linked to another identity");
     }
@@ -191,6 +196,11 @@ mod tests {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it is a field of `Known`")]
+    fn this_identity_s(enabled: bool) -> Option<Account> {
+        Some(Account { username: "ada".into(), enabled, is_admin: false, owner: Owner::ThisIdentity })
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it is a field of `Known`")]
     fn administrators() -> Option<Account> {
         Some(Account { username: "ada".into(), enabled: true, is_admin: true, owner: Owner::Free })
     }
@@ -227,6 +237,9 @@ mod tests {
             ("an administrator's, approved", approved(administrators()), never(), Linked),
             ("an administrator's, linked", link(administrators()), never(), Linked),
             ("same address, disabled", address(account(false, false)), allowed(), Refused),
+            ("this identity's, not linked yet", address(this_identity_s(true)), approval(), Linked),
+            ("this identity's, and never by the address", address(this_identity_s(true)), never(), Linked),
+            ("this identity's, disabled", address(this_identity_s(false)), allowed(), Refused),
         ];
         for (name, known, email, expected) in table {
             let linking = decide(&known, &email);

@@ -5,7 +5,7 @@ use crate::handover::HandoverError;
 use crate::linking::{Account, EmailLinking, Known, LinkDecision, Linking, Owner, decide};
 
 use super::ownership::Link;
-use super::sign_in::{Settled, SignIn, resumed};
+use super::sign_in::{Settled, SignIn};
 
 /// What is decided of a user that is there, or isn't.
 pub(super) struct Decided {
@@ -136,14 +136,14 @@ impl SignIn<'_> {
             None => "nobody has the address".into(),
         })?;
         let owner = self.owner(user.as_ref()).await?;
-        let linking = match &user {
-            // Given to this identity, and then the host stopped before it noted the link.
-            Some(user) if self.core.ownership.is_given(user.id, &self.holder).await? => resumed(user),
-            Some(user) => decide(&Known { same_address: Some(account(user, owner)), ..nothing() }, self.email_linking),
-            None => decide(&nothing(), self.email_linking),
+        let same_address = user.as_ref().map(|user| account(user, owner));
+        let linking = decide(&Known { same_address, ..nothing() }, self.email_linking);
+        let is_persons = match owner {
+            Owner::ThisIdentity => true,
+            Owner::Free => matches!(self.email_linking, EmailLinking::Allowed(_)),
+            Owner::SameProvider | Owner::OtherProvider => false,
         };
-        let is_proven = owner == Owner::Free && matches!(self.email_linking, EmailLinking::Allowed(_));
-        let is_disabled = is_proven && is_disabled(user.as_ref());
+        let is_disabled = is_persons && is_disabled(user.as_ref());
         Ok(Decided { linking, user, is_disabled })
     }
 

@@ -122,7 +122,8 @@ impl SignIn<'_> {
             && user.last_name == intent.last_name
             && !user.enrolled
             && !user.may_be_admin();
-        Ok(looks_so && self.core.ownership.owner(user.id, &self.holder).await? == Owner::Free)
+        let owner = self.core.ownership.owner(user.id, &self.holder).await?;
+        Ok(looks_so && matches!(owner, Owner::Free | Owner::ThisIdentity))
     }
 
     async fn create(&mut self, intent: Intent, stage: Stage) -> Result<Settled, HandoverError> {

@@ -235,7 +235,6 @@ mod tests {
         assert_eq!(ownership.unlink("entra", "ADA").await.unwrap(), Some(link(1)));
         assert_eq!(ownership.unlink("entra", "ada").await.unwrap(), None, "once");
         assert_eq!(ownership.link(&ada.key()).await.unwrap(), None);
-        assert!(!ownership.is_given(1, &Holder::of(&ada)).await.unwrap());
         assert_eq!(ownership.owner(1, &Holder::of(&ada)).await.unwrap(), Owner::OtherProvider, "okta's link stays");
         assert_eq!(lines(&ownership, "entra").await, [""; 0]);
         assert_eq!(lines(&ownership, "okta").await, ["ada-there 1 user-1"]);
@@ -250,11 +249,12 @@ mod tests {
         ownership.claim(&ada, &link(1)).await.unwrap();
         storage.take(link_key(ada.key().digest()), 0).await.unwrap();
         assert_eq!(ownership.unlink("entra", "ada").await.unwrap(), Some(link(1)));
-        assert!(!ownership.is_given(1, &Holder::of(&ada)).await.unwrap());
+        let owner = async |id| ownership.owner(id, &Holder::of(&ada)).await.unwrap();
+        assert_eq!(owner(1).await, Owner::Free);
         // The object has another user by now, which an unlinking of the one before leaves alone.
         ownership.claim(&ada, &link(2)).await.unwrap();
         ownership.give_back(1, "entra", &ada.key().digest()).await.unwrap();
-        assert!(ownership.is_given(2, &Holder::of(&ada)).await.unwrap());
+        assert_eq!(owner(2).await, Owner::ThisIdentity);
     }
 
     #[tokio::test]

@@ -136,17 +136,11 @@ impl Ownership {
     pub(super) async fn owner(&self, id: i64, holder: &Holder) -> Result<Owner, StorageError> {
         let owners: Owners = self.read(&owners_key(id)).await?.unwrap_or_default();
         Ok(match owners.identities.get(&holder.provider) {
-            Some(digest) if *digest == holder.digest => Owner::Free,
+            Some(digest) if *digest == holder.digest => Owner::ThisIdentity,
             Some(_) => Owner::SameProvider,
             None if owners.identities.is_empty() => Owner::Free,
             None => Owner::OtherProvider,
         })
-    }
-
-    /// Whether a user was given to this identity, be it linked or not.
-    pub(super) async fn is_given(&self, id: i64, holder: &Holder) -> Result<bool, StorageError> {
-        let owners: Owners = self.read(&owners_key(id)).await?.unwrap_or_default();
-        Ok(owners.identities.get(&holder.provider) == Some(&holder.digest))
     }
 
     /// Gives a user to an identity and links the two, unless another identity of the provider has the user, or the identity
@@ -280,9 +274,8 @@ mod tests {
         assert!(ownership.claim(&ada, &link(7)).await.unwrap(), "twice is once");
         assert!(!ownership.claim(&eve, &link(7)).await.unwrap(), "it is another's");
         assert!(!ownership.claim(&ada, &link(8)).await.unwrap(), "she has one");
-        assert!(ownership.is_given(7, &Holder::of(&ada)).await.unwrap());
-        assert!(!ownership.is_given(8, &Holder::of(&ada)).await.unwrap(), "and nothing of the other");
-        assert_eq!(owner(7, &ada).await, Owner::Free);
+        assert_eq!(owner(7, &ada).await, Owner::ThisIdentity);
+        assert_eq!(owner(8, &ada).await, Owner::Free, "and nothing of the other");
         assert_eq!(owner(7, &eve).await, Owner::SameProvider);
         assert_eq!(owner(7, &elsewhere).await, Owner::OtherProvider);
         assert!(ownership.claim(&elsewhere, &link(7)).await.unwrap(), "for whoever decided that it may be");
