@@ -1,0 +1,123 @@
+//! The sign-in service: it owns the plugin, the storage and the hand-over, and knows the two steps of a login. What a
+//! request looks like, and what an answer, is `web`'s subject.
+
+mod directory;
+mod error;
+mod login;
+mod start;
+mod told;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::audit::Audit;
+use crate::capability::{Clock, Grant, ProviderContext, TraceId};
+use crate::config::{Config, Provider, ProviderId};
+use crate::handover::Handover;
+use crate::metrics::Metrics;
+use crate::sandbox::bindings::exports::defguard::openid::login as contract;
+use crate::sandbox::{Plugin, PluginSlot};
+use crate::storage::{Storage, StorageUrl};
+use crate::sync::at_login::AtLogin;
+
+pub use contract::{Authorization, Check, Flow, Refusal, RefusalKind, Verdict};
+pub use error::{LoginError, StartError};
+pub use login::{Completed, Tested};
+pub use start::validate;
+
+/// The service.
+pub struct Gateway {
+    config: Config,
+    slot: Arc<PluginSlot>,
+    providers: BTreeMap<ProviderId, Arc<ProviderContext>>,
+    handover: Box<dyn Handover>,
+    audit: Audit,
+    metrics: Metrics,
+    storage: Arc<dyn Storage>,
+    at_login: AtLogin,
+    clock: Arc<dyn Clock>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Gateway {
+    /// The configuration in use.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The plugin in use.
+    pub fn plugin(&self) -> Arc<Plugin> {
+        self.slot.current()
+    }
+
+    /// The most linear memory that a call of the plugin had since the start, in bytes.
+    pub fn guest_memory_peak(&self) -> usize {
+        self.slot.current().runtime().memory_peak()
+    }
+
+    /// What is measured.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What the directory says of people who sign in.
+    pub fn at_login(&self) -> &AtLogin {
+        &self.at_login
+    }
+
+    /// The hand-over in use.
+    pub fn handover(&self) -> &dyn Handover {
+        self.handover.as_ref()
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// The storage in use.
+    pub fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.storage)
+    }
+
+    /// Whether no other process can have the storage open.
+    pub fn is_alone(&self) -> bool {
+        match self.config.storage {
+            StorageUrl::Memory | StorageUrl::Redb(_) => true,
+        }
+    }
+
+    /// The service's clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Milliseconds since 1970, by the service's clock.
+    pub fn now_unix_ms(&self) -> u64 {
+        self.clock.now_unix_ms()
+    }
+
+    /// The provider of that id; of none, the first one.
+    pub fn provider(&self, id: Option<&str>) -> Result<&Provider, LoginError> {
+        let mut providers = self.config.providers.iter();
+        match id {
+            None => providers.next(),
+            Some(id) => providers.find(|provider| provider.id.as_str() == id),
+        }
+        .ok_or_else(|| LoginError::UnknownProvider(id.unwrap_or_default().to_owned()))
+    }
+
+    fn grant(&self, provider: &Provider, trace: &TraceId) -> Result<Grant, LoginError> {
+        let context =
+            self.providers.get(&provider.id).ok_or_else(|| LoginError::UnknownProvider(provider.id.to_string()))?;
+        Ok(Grant::provider(Arc::clone(context), trace.clone()))
+    }
+}
