@@ -198,8 +198,8 @@ fn denied(url: &Url, refusal: AddressRefusal) -> Error {
 
 /// Resolves a name and drops every address that must not be connected to. The connection is made to what is left, so no
 /// second look-up can change it.
-struct CheckedResolver {
-    loopback_allowed: bool,
+pub(super) struct CheckedResolver {
+    pub(super) loopback_allowed: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -237,7 +237,7 @@ impl Resolve for CheckedResolver {
 }
 
 /// Which of the contract's errors it was. The texts name the origin at most, never a path, a query or a header.
-fn classify(url: &Url, error: &reqwest::Error) -> Error {
+pub(super) fn classify(url: &Url, error: &reqwest::Error) -> Error {
     let origin = url.origin().ascii_serialization();
     if error.is_timeout() {
         return Error::Timeout;

@@ -7,6 +7,7 @@ pub(crate) mod causes;
 pub mod clock;
 mod credentials;
 mod http;
+mod inspect;
 mod log;
 pub mod origin;
 mod proof;
@@ -20,6 +21,7 @@ pub use cache::Cache;
 pub use clock::{Clock, SystemClock};
 pub use credentials::ClientCredential;
 pub use http::{Outgoing, OutgoingError};
+pub use inspect::{Connected, Inspector};
 pub use origin::AllowedOrigins;
 
 use crate::config::ProviderId;

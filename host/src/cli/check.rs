@@ -1,53 +1,216 @@
-//! `check`: every problem that can be found without a request.
+//! `check`: every problem that can be found without a request, the host's and the component's, all at once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::Failure;
+use anstream::{eprintln, println};
+use clap::Args;
+use serde::Serialize;
+
+use super::style::{BAD, GOOD, WARN};
+use super::{ConfigFile, Failure};
 use crate::admin::{self, Site};
 use crate::capability::{Clock as _, SystemClock};
-use crate::config::{Config, HandoverConfig};
+use crate::config::{Config, HandoverConfig, Problem};
 use crate::credential::notices;
-use crate::gateway::validate;
+use crate::gateway::component_problems;
 use crate::sandbox::{Limits, Plugin, Runtime};
 
-pub(super) async fn check(path: &Path) -> Result<(), Failure> {
-    let config = Config::load(path)?;
-    let runtime = Arc::new(Runtime::new(Limits::default())?);
-    let plugin = Plugin::load(&runtime, &config.plugin).await?;
-    for warning in validate(&plugin, &config).await? {
-        println!("warning: {warning}");
-    }
-    let now_unix_s = SystemClock.now_unix_ms() / 1000;
-    for provider in &config.providers {
-        for notice in notices(provider, now_unix_s) {
-            println!("warning: provider {}: {}\n    {}", provider.id, notice.message, notice.hint);
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that there is to say.
+#[derive(Debug, Serialize)]
+struct Report {
+    file: PathBuf,
+    good: bool,
+    problems: Vec<Told>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<PluginReport>,
+    /// Defguard Core's origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    core: Option<String>,
+    providers: Vec<ProviderReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct Told {
+    severity: &'static str,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    message: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    hint: String,
+    #[serde(skip)]
+    text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct PluginReport {
+    path: PathBuf,
+    name: String,
+    version: String,
+    sha256: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ProviderReport {
+    id: String,
+    kind: &'static str,
+    /// To be registered with the provider, to the letter.
+    redirect_uri: String,
+    may_reach: Vec<String>,
+}
+
+impl From<Problem> for Told {
+    fn from(problem: Problem) -> Self {
+        Self {
+            severity: if problem.is_warning { "warning" } else { "error" },
+            text: problem.to_string(),
+            path: problem.path,
+            line: problem.line,
+            message: problem.message,
+            hint: problem.hint,
         }
     }
-    if let Some(admin) = &config.admin {
-        // Tried, not served.
-        drop(admin::router(admin, Site::load(&admin.playground, &config)?)?);
+}
+
+pub(super) async fn check(arguments: &Check) -> Result<ExitCode, Failure> {
+    let path = &arguments.config.config;
+    let examined = Config::examine(path)?;
+    let mut problems = examined.problems;
+    let plugin = match &examined.plugin {
+        Some(file) => plugin(file, path, &examined.components, &mut problems).await,
+        None => None,
+    };
+    if let Some(config) = &examined.config {
+        problems.extend(expiring(config));
+        problems.extend(admin(config));
     }
-    let description = plugin.describe().await?;
-    println!("configuration {}: good", path.display());
-    println!(
-        "plugin {}: {} {}, sha256 {}",
-        plugin.path().display(),
-        description.name,
-        description.version,
-        plugin.sha256()
-    );
-    if let HandoverConfig::Core { settings, .. } = &config.handover {
-        println!("hand-over: Defguard Core at {}", settings.url.origin().ascii_serialization());
+    crate::config::locate(path, &mut problems);
+    // As they stand in the file; what has no line comes first.
+    problems.sort_by_key(|problem| problem.line);
+    let good = problems.iter().all(|problem| problem.is_warning) && plugin.is_some();
+    let config = examined.config.as_ref().filter(|_| good);
+    let report = Report {
+        file: path.clone(),
+        good,
+        problems: problems.into_iter().map(Told::from).collect(),
+        plugin,
+        core: config.and_then(core),
+        providers: config.map(providers).unwrap_or_default(),
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
     }
-    for provider in &config.providers {
-        println!(
-            "provider {} ({}): redirect URI to register: {}",
-            provider.id,
-            provider.kind.as_str(),
-            config.redirect_uri(&provider.id)
-        );
-        println!("    may reach: {}", provider.allowed.iter().collect::<Vec<_>>().join(", "));
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Loads the component and adds what it finds in the providers' tables, where the host found nothing.
+async fn plugin(
+    file: &Path,
+    path: &Path,
+    components: &[(String, String)],
+    problems: &mut Vec<Problem>,
+) -> Option<PluginReport> {
+    let loaded = async {
+        let runtime = Arc::new(Runtime::new(Limits::default()).map_err(|error| error.to_string())?);
+        let plugin = Plugin::load(&runtime, file).await.map_err(|error| error.to_string())?;
+        let description = plugin.describe().await.map_err(|error| error.to_string())?;
+        let mut found = Vec::new();
+        for (prefix, json) in components {
+            found.extend(component_problems(&plugin, prefix, json).await.map_err(|error| error.to_string())?);
+        }
+        Ok::<_, String>((plugin, description, found))
+    };
+    match loaded.await {
+        Ok((plugin, description, mut found)) => {
+            found.retain(|problem| !problems.iter().any(|known| known.path == problem.path));
+            crate::config::locate(path, &mut found);
+            problems.extend(found);
+            Some(PluginReport {
+                path: plugin.path().into(),
+                name: description.name,
+                version: description.version,
+                sha256: plugin.sha256().to_owned(),
+            })
+        }
+        Err(message) => {
+            problems.push(Problem::error("plugin", message, ""));
+            None
+        }
     }
-    Ok(())
+}
+
+/// What expires within a month, or has.
+fn expiring(config: &Config) -> Vec<Problem> {
+    let now_unix_s = SystemClock.now_unix_ms() / 1000;
+    let notices = config.providers.iter().flat_map(|provider| {
+        notices(provider, now_unix_s).into_iter().map(|notice| Problem {
+            is_warning: true,
+            ..Problem::error(format!("provider.{}", provider.id), notice.message, notice.hint)
+        })
+    });
+    notices.collect()
+}
+
+/// The playground, tried and not served.
+fn admin(config: &Config) -> Option<Problem> {
+    let admin = config.admin.as_ref()?;
+    let tried = Site::load(&admin.playground, config).and_then(|site| admin::router(admin, site).map(drop));
+    tried.err().map(|error| Problem::error("admin.playground", error.to_string(), ""))
+}
+
+fn core(config: &Config) -> Option<String> {
+    match &config.handover {
+        HandoverConfig::Core { settings, .. } => Some(settings.url.origin().ascii_serialization()),
+        HandoverConfig::Local { .. } => None,
+    }
+}
+
+fn providers(config: &Config) -> Vec<ProviderReport> {
+    let report = |provider: &crate::config::Provider| ProviderReport {
+        id: provider.id.to_string(),
+        kind: provider.kind.as_str(),
+        redirect_uri: config.redirect_uri(&provider.id),
+        may_reach: provider.allowed.iter().map(Into::into).collect(),
+    };
+    config.providers.iter().map(report).collect()
+}
+
+fn print(report: &Report) {
+    for problem in &report.problems {
+        if problem.severity == "warning" {
+            println!("{WARN}warning{WARN:#}: {}", problem.text);
+        } else {
+            eprintln!("{BAD}error{BAD:#}: {}", problem.text);
+        }
+    }
+    let file = report.file.display();
+    if !report.good {
+        let errors = report.problems.iter().filter(|problem| problem.severity == "error").count();
+        eprintln!("configuration {file}: {BAD}can't be used{BAD:#}, {errors} to put right");
+        return;
+    }
+    println!("configuration {file}: {GOOD}good{GOOD:#}");
+    if let Some(plugin) = &report.plugin {
+        println!("plugin {}: {} {}, sha256 {}", plugin.path.display(), plugin.name, plugin.version, plugin.sha256);
+    }
+    if let Some(core) = &report.core {
+        println!("hand-over: Defguard Core at {core}");
+    }
+    for provider in &report.providers {
+        println!("provider {} ({}): redirect URI to register: {}", provider.id, provider.kind, provider.redirect_uri);
+        println!("    may reach: {}", provider.may_reach.join(", "));
+    }
 }

@@ -3,12 +3,15 @@
 
 use std::process::ExitCode;
 
+use anstream::println;
 use clap::Args;
 use serde::Serialize;
 
+use super::reach::reach;
+use super::style::{BAD, DIM, FAIL, GOOD, PASS};
 use super::{ConfigFile, Failure};
 use crate::audit;
-use crate::capability::TraceId;
+use crate::capability::{Inspector, TraceId};
 use crate::config::{Config, HandoverConfig, Provider};
 use crate::credential::{Credential, Verdict as Expiring, date, expiries, notices, verdict};
 use crate::gateway::{Gateway, Verdict};
@@ -29,12 +32,18 @@ pub(super) struct Doctor {
 
 /// One thing that was tried.
 #[derive(Debug, Serialize)]
-struct Finding {
+pub(super) struct Finding {
     name: String,
     verdict: &'static str,
     detail: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     hint: String,
+}
+
+impl Finding {
+    pub(super) fn new(name: &str, verdict: &'static str, detail: String, hint: &str) -> Self {
+        Self { name: name.to_owned(), verdict, detail, hint: hint.to_owned() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -64,10 +73,11 @@ pub(super) async fn doctor(arguments: &Doctor) -> Result<ExitCode, Failure> {
     config.audit_file = None;
     telemetry::start(&config.log);
     let gateway = Gateway::start(config).await?;
+    let inspector = Inspector::new(gateway.config().loopback_http)?;
     let mut reports = Vec::new();
     for provider in &gateway.config().providers {
         if arguments.provider.as_deref().is_none_or(|id| id == provider.id.as_str()) {
-            reports.push(examine(&gateway, provider).await);
+            reports.push(examine(&gateway, &inspector, provider).await);
         }
     }
     if reports.is_empty() {
@@ -86,8 +96,9 @@ pub(super) async fn doctor(arguments: &Doctor) -> Result<ExitCode, Failure> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn examine(gateway: &Gateway, provider: &Provider) -> ProviderReport {
-    let mut findings: Vec<Finding> = credential_findings(gateway, provider);
+async fn examine(gateway: &Gateway, inspector: &Inspector, provider: &Provider) -> ProviderReport {
+    let mut findings = reach(inspector, provider.allowed.iter(), gateway.now_unix_ms() / 1000).await;
+    findings.extend(credential_findings(gateway, provider));
     let found = match gateway.probe(provider, &TraceId::new()).await {
         Ok(findings) => findings
             .into_iter()
@@ -203,7 +214,12 @@ fn print_handover(report: &HandoverReport) {
 fn print_findings(findings: &[Finding]) {
     let width = findings.iter().map(|finding| finding.name.len()).max().unwrap_or_default();
     for Finding { name, verdict, detail, hint } in findings {
-        println!("  {verdict:<4}  {name:<width$}  {detail}");
+        let style = match *verdict {
+            PASS => GOOD,
+            FAIL => BAD,
+            _ => DIM,
+        };
+        println!("  {style}{verdict:<4}{style:#}  {name:<width$}  {detail}");
         if !hint.is_empty() {
             println!("  {:<4}  {:<width$}  → {hint}", "", "");
         }

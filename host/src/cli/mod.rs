@@ -1,13 +1,17 @@
 //! The command line: one file for each subcommand.
 
 mod check;
+mod config;
 mod difference;
 mod doctor;
 mod login_test;
 mod map;
 mod progress;
+mod reach;
 mod report;
 mod serve;
+mod shell;
+mod style;
 mod sync;
 
 use std::path::PathBuf;
@@ -33,7 +37,7 @@ enum Command {
     /// Serve sign-in over HTTP until SIGTERM or SIGINT
     Serve(ConfigFile),
     /// Check the configuration and the plugin, and run the configuration's samples, without making a request
-    Check(ConfigFile),
+    Check(check::Check),
     /// Try the provider and Defguard Core: discovery, keys, clock, credentials, permissions, version, licence, rights. Exit
     /// code 1: something is to be put right
     Doctor(doctor::Doctor),
@@ -44,6 +48,12 @@ enum Command {
     Map(map::Map),
     /// Read the directory and apply what changed, or say how the last run ended. Exit code 3: a safety rule holds it
     Sync(sync::Sync),
+    /// Print what can be configured: a JSON Schema, an example, or the reference page
+    Config(config::Configuration),
+    /// Print a script that completes this command in a shell
+    Completions(shell::Completions),
+    /// Print the manual page
+    Man(shell::Man),
 }
 
 #[derive(Debug, Args)]
@@ -66,11 +76,14 @@ pub fn run() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Serve(file) => serve::serve(&file.config).await.map(|()| ExitCode::SUCCESS),
-            Command::Check(file) => check::check(&file.config).await.map(|()| ExitCode::SUCCESS),
+            Command::Check(arguments) => check::check(&arguments).await,
             Command::Doctor(arguments) => doctor::doctor(&arguments).await,
             Command::LoginTest(arguments) => login_test::login_test(&arguments).await,
             Command::Map(arguments) => map::map(&arguments).await,
             Command::Sync(arguments) => sync::sync(&arguments).await,
+            Command::Config(arguments) => config::config(&arguments).await,
+            Command::Completions(arguments) => shell::completions(&arguments),
+            Command::Man(arguments) => shell::man(&arguments),
         }
     });
     outcome.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Secret;
 use super::file::{Reader, address, join};
+use super::reference;
 
 /// The fewest characters of the password. Nothing counts wrong ones, so it has to be one that nobody guesses.
 const MIN_PASSWORD_CHARACTERS: usize = 16;
@@ -38,7 +39,7 @@ pub(super) fn read(reader: &mut Reader, table: &Table, plugin: Option<&Path>) ->
     if !table.contains_key("admin") {
         return Some(None);
     }
-    let admin = reader.table(table, "admin", &["listen", "playground", "names", "password_file"]);
+    let admin = reader.table(table, "admin", &reference::names("admin"));
     let listen = if admin.contains_key("listen") {
         address(reader, &admin, "admin", "\"127.0.0.1:9466\"")
     } else {

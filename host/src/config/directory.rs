@@ -7,26 +7,8 @@ use toml::{Table, Value};
 
 use super::ProviderKind;
 use super::file::{Reader, join};
+use super::reference::names;
 
-const KEYS: [&str; 17] = [
-    "enabled",
-    "target",
-    "interval_s",
-    "user_behavior",
-    "admin_behavior",
-    "group_match",
-    "user_groups",
-    "prefetch_users",
-    "create_groups",
-    "admin_groups",
-    "steps_per_second",
-    "guests",
-    "max_removal_percent",
-    "max_removals",
-    "apply",
-    "login_check",
-    "login_budget_ms",
-];
 /// Seconds between two runs.
 const INTERVAL_S: (u64, u64, u64) = (600, 60, 86_400);
 /// Milliseconds that a sign-in waits for the directory.
@@ -118,7 +100,7 @@ pub(super) fn read(
             return None;
         }
     };
-    reader.refuse_unknown(&table, &path, &KEYS);
+    reader.refuse_unknown(&table, &path, &names("provider[].directory"));
     if kind == Some(ProviderKind::Oidc) {
         reader.problem(&path, "only Microsoft's directory can be read", "leave the table out");
         return None;

@@ -8,27 +8,12 @@ use provider_table::{Lines, line_at};
 use toml::{Table, Value};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::examination::{self, Examination};
+use super::reference::names;
 use super::{CallbackPage, Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl};
 use super::{DirectoryApply, HandoverConfig, Provider, admin, handover, provider};
 use crate::storage::StorageUrl;
 use crate::upstream::UpstreamConfig;
-
-const TOP: [&str; 14] = [
-    "public_url",
-    "upstream",
-    "trusted_proxies",
-    "listen",
-    "plugin",
-    "storage",
-    "handover",
-    "provider",
-    "pages",
-    "development",
-    "log",
-    "audit",
-    "metrics",
-    "admin",
-];
 
 /// Reads tables and remembers what was wrong.
 pub(super) struct Reader {
@@ -147,20 +132,7 @@ pub(super) fn join(prefix: &str, key: &str) -> String {
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut reader = Reader { folder, problems: Vec::new() };
-    let table = match text.parse::<Table>() {
-        Ok(table) => table,
-        Err(error) => {
-            let line = error.span().map(|span| line_at(text, span.start));
-            let problem =
-                Problem { line, ..Problem::error("TOML", error.message(), "the file isn't valid TOML at this place") };
-            return Err(ConfigError::Invalid { file: path.into(), problems: vec![problem] });
-        }
-    };
-    let config = read(&mut reader, path, &table);
-    let mut problems = reader.problems;
-    locate(text, &mut problems);
+    let Examination { config, mut problems, .. } = examine(path, text);
     match config {
         Some(config) if problems.iter().all(|problem| problem.is_warning) => {
             Ok(Config { warnings: problems, ..config })
@@ -170,6 +142,27 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             Err(ConfigError::Invalid { file: path.into(), problems })
         }
     }
+}
+
+/// Everything that the host finds, whatever it finds.
+pub(super) fn examine(path: &Path, text: &str) -> Examination {
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut reader = Reader { folder, problems: Vec::new() };
+    let table = match text.parse::<Table>() {
+        Ok(table) => table,
+        Err(error) => {
+            let line = error.span().map(|span| line_at(text, span.start));
+            let problem =
+                Problem { line, ..Problem::error("TOML", error.message(), "the file isn't valid TOML at this place") };
+            return Examination { problems: vec![problem], ..Examination::default() };
+        }
+    };
+    let config = read(&mut reader, path, &table);
+    let mut problems = std::mem::take(&mut reader.problems);
+    locate(text, &mut problems);
+    // Said above, if there is something to say of it.
+    let plugin = plugin(&mut reader, &table);
+    Examination { config, problems, plugin, components: examination::components(&table) }
 }
 
 /// `apply = "core"` goes the hand-over's way to Core.
@@ -187,8 +180,8 @@ fn directories_have_their_core(reader: &mut Reader, handover: &HandoverConfig, p
 }
 
 fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
-    reader.refuse_unknown(table, "", &TOP);
-    let development = reader.table(table, "development", &["loopback_http"]);
+    reader.refuse_unknown(table, "", &names(""));
+    let development = reader.table(table, "development", &names("development"));
     let loopback_http = reader.flag(&development, "development", "loopback_http");
     let public_url = public_url(reader, table, loopback_http);
     let listen = listen(reader, table);
@@ -198,7 +191,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let handover = handover::read(reader, table, loopback_http);
     let log = log(reader, table);
     let metrics_listen = metrics_listen(reader, table);
-    let audit = reader.table(table, "audit", &["file"]);
+    let audit = reader.table(table, "audit", &names("audit"));
     let audit_file = reader.text(&audit, "audit", "file").map(|file| reader.resolve(&file));
     let pages = pages(reader, table, table.contains_key("upstream"));
     let admin = admin::read(reader, table, plugin.as_deref());
@@ -250,7 +243,7 @@ fn metrics_listen(reader: &mut Reader, table: &Table) -> Option<Option<SocketAdd
     if !table.contains_key("metrics") {
         return Some(None);
     }
-    let metrics = reader.table(table, "metrics", &["listen"]);
+    let metrics = reader.table(table, "metrics", &names("metrics"));
     if !metrics.contains_key("listen") {
         return Some(Some(SocketAddr::from(([127, 0, 0, 1], 9464))));
     }
@@ -289,7 +282,7 @@ fn plugin(reader: &mut Reader, table: &Table) -> Option<PathBuf> {
 }
 
 fn storage(reader: &mut Reader, table: &Table) -> Option<StorageUrl> {
-    let storage = reader.table(table, "storage", &["url"]);
+    let storage = reader.table(table, "storage", &names("storage"));
     let text = if storage.contains_key("url") {
         reader.text(&storage, "storage", "url")?
     } else {
@@ -340,7 +333,7 @@ fn trusted_proxies(reader: &mut Reader, table: &Table) -> Option<Vec<IpNet>> {
 }
 
 fn pages(reader: &mut Reader, table: &Table, has_upstream: bool) -> PagesConfig {
-    let pages = reader.table(table, "pages", &["callback", "token_enrollment", "token_page"]);
+    let pages = reader.table(table, "pages", &names("pages"));
     let callback = match reader.text(&pages, "pages", "callback").as_deref() {
         None | Some("own") => CallbackPage::Own,
         Some("proxy") if has_upstream => CallbackPage::Proxy,
@@ -369,7 +362,7 @@ fn pages(reader: &mut Reader, table: &Table, has_upstream: bool) -> PagesConfig 
 }
 
 fn log(reader: &mut Reader, table: &Table) -> Option<LogConfig> {
-    let log = reader.table(table, "log", &["format", "level"]);
+    let log = reader.table(table, "log", &names("log"));
     let json = match reader.text(&log, "log", "format").as_deref() {
         None | Some("text") => false,
         Some("json") => true,

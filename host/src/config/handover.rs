@@ -9,6 +9,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::file::{Reader, join};
+use super::reference::names;
 use super::{HandoverConfig, Problem, Secret};
 use crate::capability::origin::is_loopback;
 use crate::core_api::{BreakerLimits, CoreCredential, CoreSettings, SecretSource};
@@ -42,8 +43,7 @@ const WAYS: &str = "token_file = \"PATH\" or token_env = \"NAME\" (an administra
 
 /// Reads the table.
 pub(super) fn read(reader: &mut Reader, table: &Table, loopback_http: bool) -> Option<HandoverConfig> {
-    let known: Vec<&str> = ["kind"].into_iter().chain(LOCAL).chain(CORE).collect();
-    let handover = reader.table(table, PREFIX, &known);
+    let handover = reader.table(table, PREFIX, &names(PREFIX));
     match reader.text(&handover, PREFIX, "kind").as_deref() {
         Some("local") => {
             belongs(reader, &handover, &CORE, "core");
@@ -79,7 +79,7 @@ fn belongs(reader: &mut Reader, table: &Table, others: &[&str], kind: &str) {
 
 /// `[[handover.account]]`: accounts that are there already, as Defguard's would be.
 fn local_accounts(reader: &mut Reader, handover: &Table) -> Option<Vec<LocalAccountSeed>> {
-    let rows = reader.rows(handover, PREFIX, "account", &["username", "email"])?;
+    let rows = reader.rows(handover, PREFIX, "account", &names("handover.account[]"))?;
     let mut accounts = Vec::new();
     for (path, row) in rows {
         let username = reader.needed(&row, &path, "username", "the account's user name");

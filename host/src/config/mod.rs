@@ -6,10 +6,12 @@ mod cloud;
 mod credential;
 mod directory;
 mod error;
+mod examination;
 mod file;
 mod handover;
 mod logo;
 mod provider;
+pub mod reference;
 mod secret;
 
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use url::Url;
 pub use admin::AdminConfig;
 pub use directory::{DirectoryApply, DirectoryConfig, LeaverBehavior, SyncTarget};
 pub use error::{ConfigError, Problem};
+pub use examination::Examination;
 pub(crate) use file::locate_in as locate;
 pub use logo::Logo;
 pub use provider::{ApprovedLink, Provider, ProviderId, ProviderKind};
@@ -158,9 +161,12 @@ pub struct LogConfig {
 impl Config {
     /// Reads and checks a file. What the component must check is not checked here.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::Unreadable { file: path.into(), reason: error.to_string() })?;
-        Self::parse(path, &text)
+        Self::parse(path, &read(path)?)
+    }
+
+    /// Reads a file and says all that is to be said of it, be it good or not.
+    pub fn examine(path: &Path) -> Result<Examination, ConfigError> {
+        Ok(file::examine(path, &read(path)?))
     }
 
     /// As [`Config::load`], with the text at hand; relative paths count from the file's folder.
@@ -180,4 +186,9 @@ impl Config {
     pub fn redirect_uri(&self, provider: &ProviderId) -> String {
         format!("{}{}", self.public_url.origin(), self.callback_path(provider))
     }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Unreadable { file: path.into(), reason: error.to_string() })
 }

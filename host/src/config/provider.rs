@@ -11,6 +11,7 @@ use super::credential;
 use super::directory::{self, DirectoryConfig};
 use super::file::{Reader, join};
 use super::logo::Logo;
+use super::reference::names;
 use crate::capability::AllowedOrigins;
 use crate::credential::Credential;
 use crate::identity::Identity;
@@ -194,7 +195,7 @@ fn logo(reader: &mut Reader, table: &Table, prefix: &str) -> Option<Logo> {
 }
 
 fn approved_links(reader: &mut Reader, table: &Table, prefix: &str) -> Option<Vec<ApprovedLink>> {
-    let rows = reader.rows(table, prefix, "approved_link", &["identity", "account"])?;
+    let rows = reader.rows(table, prefix, "approved_link", &names("provider[].approved_link[]"))?;
     let mut links: Vec<ApprovedLink> = Vec::new();
     for (path, row) in rows {
         let identity = reader.needed(&row, &path, "identity", "Entra: the person's Object ID; elsewhere sub");

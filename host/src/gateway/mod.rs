@@ -23,7 +23,7 @@ use crate::sync::at_login::AtLogin;
 pub use contract::{Authorization, Check, Flow, Refusal, RefusalKind, Verdict};
 pub use error::{LoginError, StartError};
 pub use login::{Completed, Tested};
-pub use start::validate;
+pub use start::{component_problems, validate};
 
 /// The service.
 pub struct Gateway {

@@ -10,7 +10,7 @@ use crate::credential;
 use crate::handover::{CoreHandover, Handover, LocalHandover};
 use crate::metrics::Metrics;
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
-use crate::sandbox::{Limits, Plugin, PluginSlot, Runtime, watch};
+use crate::sandbox::{CallError, Limits, Plugin, PluginSlot, Runtime, watch};
 use crate::storage::{Namespace, Storage};
 use crate::sync::at_login::AtLogin;
 
@@ -89,14 +89,9 @@ impl Gateway {
 pub async fn validate(plugin: &Plugin, config: &Config) -> Result<Vec<Problem>, StartError> {
     let mut problems = config.warnings.clone();
     for provider in &config.providers {
-        let found = plugin.validate(&provider.component_json).await.map_err(StartError::Validation)?;
-        problems.extend(found.into_iter().map(|problem| Problem {
-            path: format!("provider.{}.{}", provider.id, problem.path),
-            line: None,
-            message: problem.message,
-            hint: problem.hint,
-            is_warning: problem.severity == Severity::Warning,
-        }));
+        let place = format!("provider.{}", provider.id);
+        let found = component_problems(plugin, &place, &provider.component_json).await;
+        problems.extend(found.map_err(StartError::Validation)?);
     }
     crate::config::locate(&config.source, &mut problems);
     if problems.iter().all(|problem| problem.is_warning) {
@@ -104,6 +99,18 @@ pub async fn validate(plugin: &Plugin, config: &Config) -> Result<Vec<Problem>, 
     }
     problems.retain(|problem| !problem.is_warning);
     Err(ConfigError::Invalid { file: config.source.clone(), problems }.into())
+}
+
+/// What the component finds in one provider's table, which is at `place`: `provider.entra`. Without lines.
+pub async fn component_problems(plugin: &Plugin, place: &str, json: &str) -> Result<Vec<Problem>, CallError> {
+    let found = plugin.validate(json).await?.into_iter().map(|problem| Problem {
+        path: format!("{place}.{}", problem.path),
+        line: None,
+        message: problem.message,
+        hint: problem.hint,
+        is_warning: problem.severity == Severity::Warning,
+    });
+    Ok(found.collect())
 }
 
 fn component_configurations(config: &Config) -> Vec<(String, String)> {

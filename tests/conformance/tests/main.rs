@@ -2,6 +2,7 @@
 //! one program a file. Those that measure a process, or read all its logs, have a program of their own.
 
 mod accepted;
+mod command_line;
 mod commands;
 mod contract;
 mod core_directory;
