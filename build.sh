@@ -29,6 +29,8 @@ usage: ./build.sh COMMAND
   bench [FILTER...]   the benches, and their table; target/bench.json has the same
   fuzz [SECONDS [TARGET...]]
                       the fuzz targets, 20 seconds each if it isn't said (needs the nightly toolchain and cargo-fuzz)
+  package             target/package: a Debian package with everything in it, and a bill of materials (CycloneDX); looks at
+                      both, and at the systemd unit (needs cargo-deb and cargo-cyclonedx)
   lint                formatting, clippy without warnings (host and component), licences, bans and sources of dependencies
   fmt                 formats the Rust sources
   help                this text
@@ -220,6 +222,10 @@ case "$command" in
   fuzz)
     need_rust
     exec "$root/tests/fuzz/run.sh" "$@"
+    ;;
+  package)
+    build
+    exec "$root/host/package/package.sh" "$root"
     ;;
   lint) lint ;;
   fmt) in_root cargo fmt --all ;;
