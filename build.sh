@@ -83,6 +83,13 @@ build_component() {
   in_root "$CARGO_TARGET_DIR/release/pack" "$CARGO_TARGET_DIR/$wasm/plugin/openid.wasm" target/openid.wasm wit
 }
 
+# A second plugin, written against the contract alone: docs/plugins.md.
+build_example() {
+  say "the example plugin"
+  in_root cargo build --locked -p example-plugin --target "$wasm" --profile plugin
+  in_root "$CARGO_TARGET_DIR/release/pack" "$CARGO_TARGET_DIR/$wasm/plugin/example_plugin.wasm" target/example.wasm wit
+}
+
 # The same crate once more, for browsers: in a profile, and so in a folder, of its own.
 build_playground() {
   need_wasm_target
@@ -157,6 +164,7 @@ install_test_needs() {
 run_tests() {
   install_test_needs
   build
+  build_example
   say "the tests"
   # The playground's functions are tested natively too; of the workspace, only the plugin has that feature.
   local tests=(cargo test --release --locked --workspace --features defguard-openid-plugin/browser)
@@ -191,6 +199,7 @@ lint() {
   in_root cargo clippy --release --locked --workspace --all-targets --features defguard-openid-plugin/browser -- -D warnings
   say "clippy, component"
   in_root cargo clippy --locked -p defguard-openid-plugin --features component --target "$wasm" --profile plugin -- -D warnings
+  in_root cargo clippy --locked -p example-plugin --target "$wasm" --profile plugin -- -D warnings
   say "dependencies"
   local checks=(bans licenses sources)
   if [ "${DENY_ADVISORIES:-0}" = 1 ]; then checks+=(advisories); fi

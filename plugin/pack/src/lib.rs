@@ -78,8 +78,9 @@ pub fn pack(core: &[u8], wit: &Path) -> Result<Packed, PackError> {
         .map_err(|error| encode(&format!("{error:#}")))?;
     let (imports, exports) = interfaces(&bytes)?;
     let (expected_imports, expected_exports) = world_interfaces(&resolve, world);
-    compare("imports", &imports, &expected_imports)?;
-    compare("exports", &exports, &expected_exports)?;
+    // Who needs less may import less; everything that a host calls must be there.
+    require("imports", imports.iter().all(|name| expected_imports.contains(name)), &imports, &expected_imports)?;
+    require("exports", exports == expected_exports, &exports, &expected_exports)?;
     wit_component::targets(&resolve, world, &bytes, false).map_err(|error| encode(&format!("{error:#}")))?;
     Ok(Packed { bytes, imports, exports })
 }
@@ -107,8 +108,8 @@ fn world_interfaces(resolve: &Resolve, world: WorldId) -> (Vec<String>, Vec<Stri
     (sorted(world.imports.keys().map(name).collect()), sorted(world.exports.keys().map(name).collect()))
 }
 
-fn compare(direction: &'static str, found: &[String], expected: &[String]) -> Result<(), PackError> {
-    if found == expected {
+fn require(direction: &'static str, fits: bool, found: &[String], expected: &[String]) -> Result<(), PackError> {
+    if fits {
         return Ok(());
     }
     Err(PackError::Interfaces { direction, found: found.to_vec(), expected: expected.to_vec() })

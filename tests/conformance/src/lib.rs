@@ -58,7 +58,13 @@ impl Entra {
     /// As [`Entra::start`], with other people.
     pub async fn start_seeded(seed: Seed, options: HostOptions) -> Self {
         let entra = Emulator::start(seed).await.expect("the emulator starts");
-        let host = TestHost::start(options.with_provider(&entra_provider(&entra))).await;
+        let provider = entra_provider(&entra);
+        Self::over(entra, options.with_provider(&provider)).await
+    }
+
+    /// An emulator and a host that knows it already.
+    pub async fn over(entra: Emulator, options: HostOptions) -> Self {
+        let host = TestHost::start(options).await;
         register(&entra, &host);
         let confession = Confession(entra.control());
         Self { entra, host, _confession: confession }

@@ -14,6 +14,7 @@ mod entra_forms;
 mod independent;
 mod linking;
 mod oidc_provider_itself;
+mod own_plugin;
 mod pages;
 mod playground;
 mod policy;
