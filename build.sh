@@ -154,6 +154,7 @@ install_test_needs() {
   have npm || packages+=(npm)
   # Ubuntu's package of that name only fetches a snap, which chromedriver can't drive from here.
   have chromedriver || packages+=(chromium chromium-driver)
+  have redis-server || packages+=(redis-server)
   install_packages "${packages[@]}"
   node_is_recent || die "node $(node --version) is too old: the tests' OpenID provider needs $node_minimum or newer (nodejs.org)"
 

@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::reach::reach;
 use super::style::{BAD, DIM, FAIL, GOOD, PASS};
-use super::{ConfigFile, Failure};
+use super::{ConfigFile, Failure, storage};
 use crate::audit;
 use crate::capability::{Inspector, TraceId};
 use crate::config::{Config, HandoverConfig, Provider};
 use crate::credential::{Credential, Verdict as Expiring, date, expiries, notices, verdict};
 use crate::gateway::{Gateway, Verdict};
-use crate::storage::StorageUrl;
+use crate::storage::{StorageConfig, StorageUrl};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -69,7 +69,7 @@ struct HandoverReport {
 pub(super) async fn doctor(arguments: &Doctor) -> Result<ExitCode, Failure> {
     let mut config = Config::load(&arguments.config.config)?;
     // The running service may hold its storage; nothing is kept here.
-    config.storage = StorageUrl::Memory;
+    let storage = std::mem::replace(&mut config.storage, StorageConfig::plain(StorageUrl::Memory));
     config.audit_file = None;
     telemetry::start(&config.log);
     let gateway = Gateway::start(config).await?;
@@ -84,13 +84,19 @@ pub(super) async fn doctor(arguments: &Doctor) -> Result<ExitCode, Failure> {
         return Err(super::no_such_provider(gateway.config(), arguments.provider.as_deref().unwrap_or_default()).into());
     }
     let handover = examine_handover(&gateway).await;
-    let all = reports.iter().flat_map(|report| &report.findings).chain(&handover.findings);
+    let storage = storage::storage(&storage, gateway.now_unix_ms()).await;
+    let all = reports.iter().flat_map(|report| &report.findings).chain(&handover.findings).chain(&storage);
     let failed = all.filter(|finding| finding.verdict == "fail").count();
     if arguments.json {
-        println!("{}", serde_json::json!({ "failed": failed, "providers": reports, "handover": handover }));
+        println!(
+            "{}",
+            serde_json::json!({ "failed": failed, "providers": reports, "handover": handover, "storage": storage })
+        );
     } else {
         reports.iter().for_each(print);
         print_handover(&handover);
+        println!("Storage");
+        print_findings(&storage);
         println!("{}", if failed == 0 { "All good.".to_owned() } else { format!("{failed} to put right.") });
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -14,7 +14,7 @@ use super::report::Report;
 use super::{ConfigFile, Failure, REFUSED, one_provider};
 use crate::config::{Config, PublicUrl};
 use crate::gateway::Gateway;
-use crate::storage::StorageUrl;
+use crate::storage::{StorageConfig, StorageUrl};
 use crate::{telemetry, web};
 
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub(super) async fn login_test(arguments: &LoginTest) -> Result<ExitCode, Failur
         config.public_url = PublicUrl::parse(url, true)?;
     }
     config.listen = arguments.listen.unwrap_or(config.listen);
-    config.storage = StorageUrl::Memory;
+    config.storage = StorageConfig::plain(StorageUrl::Memory);
     config.audit_file = None;
     telemetry::start(&config.log);
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {

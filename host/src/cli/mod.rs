@@ -11,6 +11,7 @@ mod reach;
 mod report;
 mod serve;
 mod shell;
+mod storage;
 mod style;
 mod sync;
 

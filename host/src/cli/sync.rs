@@ -10,7 +10,7 @@ use super::progress::Shown;
 use super::{ConfigFile, Failure, REFUSED, difference, one_provider};
 use crate::config::{Config, DirectoryApply};
 use crate::gateway::Gateway;
-use crate::storage::StorageUrl;
+use crate::storage::{StorageConfig, StorageUrl};
 use crate::sync::control::{self, Answer, Ask};
 use crate::sync::mirror::Mirror;
 use crate::sync::proposal::Proposal;
@@ -111,7 +111,7 @@ async fn run(mut config: Config, provider: &str, job: Job) -> Result<Ended, Fail
                 .any(|directory| !matches!(directory.apply, DirectoryApply::File(_)));
             if !needs_storage {
                 // A service may be started meanwhile; the mirror is a file of its own, and whoever has it open is alone.
-                config.storage = StorageUrl::Memory;
+                config.storage = StorageConfig::plain(StorageUrl::Memory);
             }
             let gateway = Gateway::start(config).await?;
             let providers = &gateway.config().providers;

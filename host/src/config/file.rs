@@ -11,8 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::examination::{self, Examination};
 use super::reference::names;
 use super::{CallbackPage, Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl};
-use super::{DirectoryApply, HandoverConfig, Provider, admin, handover, provider};
-use crate::storage::StorageUrl;
+use super::{DirectoryApply, HandoverConfig, Provider, admin, handover, provider, storage};
 use crate::upstream::UpstreamConfig;
 
 /// Reads tables and remembers what was wrong.
@@ -187,7 +186,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let listen = listen(reader, table);
     let plugin = plugin(reader, table);
     let upstream = upstream(reader, table);
-    let storage = storage(reader, table);
+    let storage = storage::read(reader, table);
     let handover = handover::read(reader, table, loopback_http);
     let log = log(reader, table);
     let metrics_listen = metrics_listen(reader, table);
@@ -198,6 +197,9 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let providers = provider::read_all(reader, table, loopback_http);
     if let Some(handover) = &handover {
         directories_have_their_core(reader, handover, &providers);
+    }
+    if let Some(storage) = &storage {
+        storage::mirrors_have_their_folder(reader, storage, &providers);
     }
     Some(Config {
         source: path.into(),
@@ -276,23 +278,6 @@ fn plugin(reader: &mut Reader, table: &Table) -> Option<PathBuf> {
             let count = files.len() + usize::from(found.is_some());
             let message = format!("the folder {} holds {count} .wasm files, expected exactly one", path.display());
             reader.problem("plugin", message, "name the file itself");
-            None
-        }
-    }
-}
-
-fn storage(reader: &mut Reader, table: &Table) -> Option<StorageUrl> {
-    let storage = reader.table(table, "storage", &names("storage"));
-    let text = if storage.contains_key("url") {
-        reader.text(&storage, "storage", "url")?
-    } else {
-        "redb:state.redb".to_owned()
-    };
-    match text.parse() {
-        Ok(StorageUrl::Redb(path)) => Some(StorageUrl::Redb(reader.folder.join(path))),
-        Ok(url) => Some(url),
-        Err(message) => {
-            reader.problem("storage.url", message, "memory: or redb:PATH");
             None
         }
     }

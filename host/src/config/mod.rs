@@ -13,6 +13,7 @@ mod logo;
 mod provider;
 pub mod reference;
 mod secret;
+mod storage;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub use secret::Secret;
 
 use crate::core_api::CoreSettings;
 use crate::handover::{CoreOptions, LocalAccountSeed};
-use crate::storage::StorageUrl;
+use crate::storage::StorageConfig;
 use crate::upstream::UpstreamConfig;
 
 /// Everything that an administrator says.
@@ -47,7 +48,7 @@ pub struct Config {
     /// The Defguard proxy behind this host, if there is one.
     pub upstream: Option<UpstreamConfig>,
     /// Durable state.
-    pub storage: StorageUrl,
+    pub storage: StorageConfig,
     /// What becomes of an identity.
     pub handover: HandoverConfig,
     /// At least one.

@@ -17,7 +17,7 @@ use crate::handover::Handover;
 use crate::metrics::Metrics;
 use crate::sandbox::bindings::exports::defguard::openid::login as contract;
 use crate::sandbox::{Plugin, PluginSlot};
-use crate::storage::{Storage, StorageUrl};
+use crate::storage::Storage;
 use crate::sync::at_login::AtLogin;
 
 pub use contract::{Authorization, Check, Flow, Refusal, RefusalKind, Verdict};
@@ -90,9 +90,7 @@ impl Gateway {
 
     /// Whether no other process can have the storage open.
     pub fn is_alone(&self) -> bool {
-        match self.config.storage {
-            StorageUrl::Memory | StorageUrl::Redb(_) => true,
-        }
+        self.config.storage.is_alone()
     }
 
     /// The service's clock.

@@ -3,7 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entry, Key, MemoryStorage, Namespace, RedbStorage, Storage};
+use super::{
+    Entry, Key, MemoryStorage, Namespace, Protection, RedbStorage, RedisStorage, Sealed, SealingKey, Storage,
+    StorageError,
+};
+
+// The conformance tests start the same.
+#[path = "../../../tests/conformance/src/redis.rs"]
+#[expect(dead_code, unreachable_pub, reason = "there it is a part of a library")]
+mod redis;
+use redis::RedisServer;
 
 const NOW: u64 = 1_000_000;
 
@@ -15,10 +24,38 @@ fn entry(value: &[u8]) -> Entry {
     Entry::expiring(value.to_vec(), NOW, Duration::from_secs(10))
 }
 
-async fn backends() -> Vec<(&'static str, Arc<dyn Storage>, Option<tempfile::TempDir>)> {
-    let folder = tempfile::tempdir().unwrap();
-    let redb = RedbStorage::open(folder.path().join("state.redb"), NOW).await.unwrap();
-    vec![("memory", Arc::new(MemoryStorage::default()), None), ("redb", Arc::new(redb), Some(folder))]
+/// What a backend needs while it is used.
+enum Kept {
+    Nothing,
+    Folder(#[expect(dead_code, reason = "held for its Drop")] tempfile::TempDir),
+    Server(#[expect(dead_code, reason = "held for its Drop")] RedisServer),
+}
+
+/// Each of them, plain and encrypted.
+async fn backends() -> Vec<(&'static str, Arc<dyn Storage>, Kept)> {
+    let mut backends: Vec<(&'static str, Arc<dyn Storage>, Kept)> = Vec::new();
+    for (plain, sealed) in [("memory", "memory, sealed"), ("redb", "redb, sealed"), ("redis", "redis, sealed")] {
+        for name in [plain, sealed] {
+            let (storage, kept): (Arc<dyn Storage>, Kept) = match plain {
+                "memory" => (Arc::new(MemoryStorage::default()), Kept::Nothing),
+                "redb" => {
+                    let folder = tempfile::tempdir().unwrap();
+                    let redb = RedbStorage::open(folder.path().join("state.redb"), NOW).await.unwrap();
+                    (Arc::new(redb), Kept::Folder(folder))
+                }
+                _ => {
+                    let server = RedisServer::start(&[]).await;
+                    let redis = RedisStorage::open(&server.url().parse().unwrap(), None).await.unwrap();
+                    (Arc::new(redis), Kept::Server(server))
+                }
+            };
+            let key = Some(SealingKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap());
+            let protection = Protection { key, ..Protection::default() };
+            let storage = if name == sealed { Arc::new(Sealed::new(storage, protection)) } else { storage };
+            backends.push((name, storage, kept));
+        }
+    }
+    backends
 }
 
 #[tokio::test]
@@ -144,6 +181,55 @@ async fn a_namespace_is_listed_in_order_page_by_page() {
         storage.take(place(&ours, "entra/a"), NOW).await.unwrap();
         assert_eq!(storage.list(&ours, "entra/", None, 1, NOW).await.unwrap()[0].0, "entra/b", "{backend}");
     }
+}
+
+#[tokio::test]
+async fn odd_names_and_values_come_back() {
+    let long = vec![7; 70_000];
+    let values: [&[u8]; 5] = [b"", b"\0", b"\xff\xfe\0\r\n", b"*3\r\n$3\r\nSET\r\n", &long];
+    for (backend, storage, _kept) in backends().await {
+        for name in ["", " ", "{entra}", "a\r\nb", "\u{10FFFF}", "DGSV", "-inf", "[", "("] {
+            for value in values {
+                storage.put(key(name), entry(value), NOW).await.unwrap();
+                let swapped =
+                    storage.compare_and_swap(key(name), Some(value.to_vec()), entry(b"x"), NOW).await.unwrap();
+                assert!(swapped, "{backend}: {name:?}");
+                storage.put(key(name), entry(value), NOW).await.unwrap();
+                assert_eq!(storage.take(key(name), NOW).await.unwrap().as_deref(), Some(value), "{backend}: {name:?}");
+            }
+        }
+        assert_eq!(storage.ping().await, Ok(()), "{backend}");
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_has_a_quota() {
+    let big = || Entry::lasting(vec![1; 32 << 20]);
+    for (backend, storage, _kept) in backends().await {
+        for number in 0..7 {
+            storage.put(key(&number.to_string()), big(), NOW).await.unwrap();
+        }
+        assert_eq!(storage.put(key("more"), big(), NOW).await, Err(StorageError::QuotaExceeded), "{backend}");
+        let swapped = storage.compare_and_swap(key("more"), None, big(), NOW).await;
+        assert_eq!(swapped, Err(StorageError::QuotaExceeded), "{backend}");
+        storage.put(key("3"), big(), NOW).await.unwrap();
+        let other = Key { namespace: Namespace::new("openid", "other"), name: "a".into() };
+        storage.put(other, entry(b"x"), NOW).await.unwrap();
+        assert!(storage.take(key("3"), NOW).await.unwrap().is_some(), "{backend}");
+        storage.put(key("more"), big(), NOW).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn hosts_share_a_redis() {
+    let server = RedisServer::start(&[]).await;
+    let open = async || RedisStorage::open(&server.url().parse().unwrap(), None).await.unwrap();
+    let (first, second) = (open().await, open().await);
+    first.put(key("a"), entry(b"1"), NOW).await.unwrap();
+    assert_eq!(second.get(&key("a"), NOW).await.unwrap(), Some(b"1".to_vec()));
+    let (one, other) = tokio::join!(first.take(key("a"), NOW), second.take(key("a"), NOW));
+    assert_eq!([one.unwrap(), other.unwrap()].iter().flatten().count(), 1);
+    assert_eq!(second.server().await.unwrap().eviction, "noeviction");
 }
 
 #[tokio::test]

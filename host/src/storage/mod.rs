@@ -3,6 +3,8 @@
 
 mod memory;
 mod redb;
+mod redis;
+mod sealed;
 mod usage;
 
 #[cfg(test)]
@@ -15,8 +17,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::config::Secret;
+
 pub use memory::MemoryStorage;
 pub use redb::RedbStorage;
+pub use redis::{RedisServer, RedisStorage, RedisUrl};
+pub use sealed::{Protection, Sealed, SealingKey};
 
 /// Bytes that one namespace may hold, keys and values.
 pub const NAMESPACE_BYTES: u64 = 256 << 20;
@@ -117,9 +123,6 @@ pub trait Storage: Send + Sync {
     /// order of their bytes, from the first one after `after` on. A page that isn't full is the last. Who reads page after
     /// page meets every entry that was there all the while, once; not necessarily those that came or went meanwhile.
     ///
-    /// A shared backend needs an index for it: Redis' `SCAN` knows no order and may give a name twice, so there every
-    /// namespace is a sorted set of its names beside the values, changed in the same transaction and read with
-    /// `ZRANGEBYLEX`.
     async fn list(
         &self,
         namespace: &Namespace,
@@ -131,6 +134,11 @@ pub trait Storage: Send + Sync {
 
     /// Deletes what has expired; how many entries. The host calls it now and then.
     async fn sweep(&self, now_unix_ms: u64) -> Result<u64, StorageError>;
+
+    /// Whether it can be used now, cheaply: for who asks whether the host is ready.
+    async fn ping(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
 /// Which backend, as the configuration's `storage.url` says it.
@@ -140,6 +148,8 @@ pub enum StorageUrl {
     Memory,
     /// `redb:PATH` — an embedded database in one file.
     Redb(PathBuf),
+    /// `redis://HOST:PORT/DB`, `rediss://…` — Redis or Valkey, for several hosts.
+    Redis(RedisUrl),
 }
 
 /// Makes a file, if it isn't there, so that only this user reads it.
@@ -155,20 +165,58 @@ impl FromStr for StorageUrl {
             Some(("memory", "")) => Ok(Self::Memory),
             Some(("redb", "")) => Err("redb: needs the path of a file, as in redb:state.redb".into()),
             Some(("redb", path)) => Ok(Self::Redb(path.into())),
-            Some(("redis" | "rediss", _)) => {
-                Err("this version has no redis storage yet; use redb:PATH, with one proxy".into())
-            }
-            _ => Err(format!("{text:?} is none of memory:, redb:PATH")),
+            Some(("redis" | "rediss", _)) => text
+                .parse()
+                .map(Self::Redis)
+                .map_err(|reason| format!("{reason}; a password is better in storage.password_file")),
+            _ => Err(format!("{text:?} is none of memory:, redb:PATH, redis://HOST:PORT/DB, rediss://HOST:PORT/DB")),
         }
     }
 }
 
-impl StorageUrl {
+/// `[storage]`.
+#[derive(Debug, Clone)]
+pub struct StorageConfig {
+    /// Which backend.
+    pub url: StorageUrl,
+    /// Of Redis, if it isn't in the URL.
+    pub password: Option<Secret>,
+    /// Whether and how values are encrypted.
+    pub protection: Protection,
+    /// A folder of this host's own: for the mirrors of directories and the control socket, where the backend isn't a file.
+    pub folder: Option<PathBuf>,
+}
+
+impl StorageConfig {
+    /// A backend, as it is.
+    pub fn plain(url: StorageUrl) -> Self {
+        Self { url, password: None, protection: Protection::default(), folder: None }
+    }
+
     /// Opens the backend. Relative paths count from the working directory.
     pub async fn open(&self, now_unix_ms: u64) -> Result<Arc<dyn Storage>, StorageError> {
-        Ok(match self {
-            Self::Memory => Arc::new(MemoryStorage::default()),
-            Self::Redb(path) => Arc::new(RedbStorage::open(path.clone(), now_unix_ms).await?),
-        })
+        let backend: Arc<dyn Storage> = match &self.url {
+            StorageUrl::Memory => Arc::new(MemoryStorage::default()),
+            StorageUrl::Redb(path) => Arc::new(RedbStorage::open(path.clone(), now_unix_ms).await?),
+            StorageUrl::Redis(url) => Arc::new(RedisStorage::open(url, self.password.as_ref()).await?),
+        };
+        Ok(Arc::new(Sealed::new(backend, self.protection.clone())))
+    }
+
+    /// Whether no other process can have the backend open.
+    pub fn is_alone(&self) -> bool {
+        match self.url {
+            StorageUrl::Memory | StorageUrl::Redb(_) => true,
+            StorageUrl::Redis(_) => false,
+        }
+    }
+
+    /// The file of this host alone that belongs to the storage and ends so; none if it is in memory.
+    pub fn beside(&self, ending: &str) -> Option<PathBuf> {
+        match (&self.url, &self.folder) {
+            (StorageUrl::Memory, _) | (StorageUrl::Redis(_), None) => None,
+            (StorageUrl::Redb(path), _) => Some(path.with_extension(ending)),
+            (StorageUrl::Redis(_), Some(folder)) => Some(folder.join(format!("openid.{ending}"))),
+        }
     }
 }

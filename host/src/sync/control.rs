@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::schedule::Schedule;
 use super::status::Status;
 use super::{Ended, Job, Progress};
-use crate::storage::StorageUrl;
+use crate::storage::StorageConfig;
 
 /// The longest request or answer, in bytes: a difference of a million memberships is 40 MB.
 const MAX_BYTES: u64 = 512 << 20;
@@ -52,16 +52,13 @@ pub enum Answer {
     Refused(String),
 }
 
-/// Where the socket is, if there is one: beside a storage that is a file.
-pub fn path(storage: &StorageUrl) -> Option<PathBuf> {
-    match storage {
-        StorageUrl::Memory => None,
-        StorageUrl::Redb(path) => Some(path.with_extension("control")),
-    }
+/// Where the socket is, if there is one: beside a storage that is a file, or in the folder beside one that isn't.
+pub fn path(storage: &StorageConfig) -> Option<PathBuf> {
+    storage.beside("control")
 }
 
 /// Serves it until the runtime ends. Without one the service does everything but be asked.
-pub fn serve(storage: &StorageUrl, schedule: &Arc<Schedule>) {
+pub fn serve(storage: &StorageConfig, schedule: &Arc<Schedule>) {
     let Some(path) = path(storage) else { return };
     match bind(&path) {
         Ok(listener) => {
@@ -150,7 +147,7 @@ async fn say(write: &mut (impl tokio::io::AsyncWrite + Unpin), answer: &Answer) 
 
 /// Asks the service, if one runs over this storage; `None`: none does.
 pub async fn ask(
-    storage: &StorageUrl,
+    storage: &StorageConfig,
     ask: &Ask,
     mut progress: impl FnMut(&Progress),
 ) -> std::io::Result<Option<Answer>> {

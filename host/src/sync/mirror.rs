@@ -18,7 +18,7 @@ use crate::config::ProviderId;
 use crate::sandbox::bindings::exports::defguard::openid::directory::{
     Change, Collection, Group, Members, Page, Text, User,
 };
-use crate::storage::StorageUrl;
+use crate::storage::StorageConfig;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta_v1");
 /// Object id → [`UserRecord`] as JSON.
@@ -96,11 +96,8 @@ pub struct Mirror {
 
 impl Mirror {
     /// Opens or makes it: beside the storage's file, or in memory with that.
-    pub async fn open(storage: &StorageUrl, provider: &ProviderId) -> Result<Self, MirrorError> {
-        let path = match storage {
-            StorageUrl::Memory => None,
-            StorageUrl::Redb(path) => Some(path.with_extension(format!("directory-{provider}.redb"))),
-        };
+    pub async fn open(storage: &StorageConfig, provider: &ProviderId) -> Result<Self, MirrorError> {
+        let path = storage.beside(&format!("directory-{provider}.redb"));
         tokio::task::spawn_blocking(move || Self::open_at(path.as_deref())).await.map_err(broken)?
     }
 

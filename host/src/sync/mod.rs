@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Provider;
 use crate::gateway::{Gateway, LoginError};
-use crate::storage::{StorageError, StorageUrl};
+use crate::storage::{StorageConfig, StorageError};
 use mirror::MirrorError;
 use plan::Skipped;
 use proposal::Proposal;
@@ -238,7 +238,7 @@ pub async fn run(gateway: &Gateway, provider: &Provider, progress: impl FnMut(&P
 pub async fn run_with(
     gateway: &Gateway,
     provider: &Provider,
-    storage: &StorageUrl,
+    storage: &StorageConfig,
     progress: impl FnMut(&Progress) + Send,
 ) -> Report {
     perform(gateway, provider, storage, Job::Now, progress).await.report
@@ -248,7 +248,7 @@ pub async fn run_with(
 pub async fn perform(
     gateway: &Gateway,
     provider: &Provider,
-    storage: &StorageUrl,
+    storage: &StorageConfig,
     job: Job,
     progress: impl FnMut(&Progress) + Send,
 ) -> Ended {

@@ -18,7 +18,7 @@ use crate::audit::rfc3339;
 use crate::capability::TraceId;
 use crate::config::{DirectoryApply, DirectoryConfig, Provider, SyncTarget};
 use crate::gateway::Gateway;
-use crate::storage::StorageUrl;
+use crate::storage::StorageConfig;
 
 /// How much of what was skipped is in a report.
 const REPORTED: usize = 100;
@@ -27,7 +27,7 @@ const REPORTED: usize = 100;
 pub(super) async fn run(
     gateway: &Gateway,
     provider: &Provider,
-    storage: &StorageUrl,
+    storage: &StorageConfig,
     job: Job,
     progress: impl FnMut(&Progress) + Send,
 ) -> Ended {
@@ -75,7 +75,7 @@ struct Run<'a, P> {
 }
 
 impl<P: FnMut(&Progress) + Send> Run<'_, P> {
-    async fn begin(&mut self, storage: &StorageUrl, job: Job) -> Result<(), SyncError> {
+    async fn begin(&mut self, storage: &StorageConfig, job: Job) -> Result<(), SyncError> {
         let config = self.provider.directory.clone();
         let config = config.ok_or_else(|| SyncError::Off(self.provider.id.to_string()))?;
         let mirror = Mirror::open(storage, &self.provider.id).await?;

@@ -40,6 +40,8 @@ pub struct HostOptions {
     pub overrides: Vec<(String, String)>,
     /// `storage.url`.
     pub storage: String,
+    /// Further lines of `[storage]`.
+    pub storage_more: String,
     /// Bounds of the sandbox.
     pub limits: Limits,
     /// The component; by default the one under test.
@@ -64,6 +66,7 @@ impl Default for HostOptions {
             providers: Vec::new(),
             overrides: Vec::new(),
             storage: "memory:".into(),
+            storage_more: String::new(),
             limits,
             plugin: None,
             without_secret: false,
@@ -101,8 +104,8 @@ impl HostOptions {
     pub fn toml(&self, public_url: &str, folder: &std::path::Path) -> String {
         let plugin = self.plugin.clone().unwrap_or_else(crate::component);
         let mut text = format!(
-            "public_url = {public_url:?}\nplugin = {plugin:?}\n{}\n[storage]\nurl = {:?}\n[handover]\n{}\n[audit]\nfile = \"audit.jsonl\"\n[development]\nloopback_http = true\n",
-            self.top, self.storage, self.handover,
+            "public_url = {public_url:?}\nplugin = {plugin:?}\n{}\n[storage]\nurl = {:?}\n{}\n[handover]\n{}\n[audit]\nfile = \"audit.jsonl\"\n[development]\nloopback_http = true\n",
+            self.top, self.storage, self.storage_more, self.handover,
         );
         for (name, content) in &self.files {
             std::fs::write(folder.join(name), content).expect("the folder can be written");

@@ -9,10 +9,12 @@ pub mod history;
 pub mod host;
 pub mod logs;
 pub mod oidc_provider;
+pub mod redis;
 pub mod service;
 pub mod synced;
 
 pub use self::core::EntraAndCore;
+pub use self::redis::RedisServer;
 pub use browser::{Answer, Browser};
 pub use host::{HostOptions, ManualClock, TestHost};
 pub use synced::Synced;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use entra_emulator::{Emulator, Seed, fixtures};
@@ -24,7 +25,7 @@ pub fn binary() -> PathBuf {
 /// A configuration on disk.
 pub struct Service {
     /// Entra.
-    pub entra: Emulator,
+    pub entra: Arc<Emulator>,
     /// Where its files are.
     pub folder: tempfile::TempDir,
     /// Where it serves.
@@ -34,17 +35,39 @@ pub struct Service {
 impl Service {
     /// Writes the configuration, for the emulator and a free port.
     pub async fn prepare(options: HostOptions) -> Self {
-        let entra = Emulator::start(Seed::demo()).await.expect("the emulator starts");
+        Self::prepare_over(options.storage("redb:state.redb")).await
+    }
+
+    /// As [`Service::prepare`], with the storage that the options name.
+    pub async fn prepare_over(options: HostOptions) -> Self {
+        let entra = Arc::new(Emulator::start(Seed::demo()).await.expect("the emulator starts"));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr());
         let address = address.expect("a free port");
         let url = format!("http://{address}");
-        let options = options.with_provider(&entra_provider(&entra)).storage("redb:state.redb");
+        let options = options.with_provider(&entra_provider(&entra));
         let text = format!("listen = \"{address}\"\n{}", options.toml(&url, folder.path()));
         std::fs::write(folder.path().join("openid.toml"), text).expect("the folder can be written");
         let redirect_uri = format!("{url}/openid/callback");
         entra.control().add_redirect_uri(fixtures::CLIENT_ID, redirect_uri).expect("the application is there");
         Self { entra, folder, url }
+    }
+
+    /// A second host with the same configuration but the address it listens on, and files of its own.
+    pub async fn twin(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let files = std::fs::read_dir(self.folder.path()).expect("the folder is there");
+        for file in files.map(|entry| entry.expect("a file").path()) {
+            let name = file.file_name().expect("it has a name");
+            std::fs::copy(&file, folder.path().join(name)).expect("the folder can be written");
+        }
+        let address = TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr());
+        let address = address.expect("a free port");
+        let config = folder.path().join("openid.toml");
+        let text = std::fs::read_to_string(&config).expect("it was copied");
+        let ours = format!("listen = {:?}", self.url.trim_start_matches("http://"));
+        std::fs::write(&config, text.replace(&ours, &format!("listen = \"{address}\""))).expect("it can be written");
+        Self { entra: Arc::clone(&self.entra), folder, url: format!("http://{address}") }
     }
 
     /// The configuration's path.

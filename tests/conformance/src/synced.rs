@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use defguard_openid_host::config::{DirectoryApply, Provider};
-use defguard_openid_host::storage::StorageUrl;
+use defguard_openid_host::storage::{StorageConfig, StorageUrl};
 use defguard_openid_host::sync::{self, Outcome, Progress, Report};
 use entra_emulator::{Control, Emulator, Seed, Side, fixtures};
 
@@ -20,7 +20,7 @@ pub struct Synced {
     /// Where the document is.
     pub file: PathBuf,
     provider: Provider,
-    storage: StorageUrl,
+    storage: StorageConfig,
     afresh: usize,
     _confession: Confession,
 }
@@ -83,7 +83,7 @@ impl Synced {
     pub fn afresh(&mut self) {
         self.afresh += 1;
         let (folder, id) = (self.host.folder.path(), self.provider.id.clone());
-        self.storage = StorageUrl::Redb(folder.join(format!("{id}-{}.redb", self.afresh)));
+        self.storage = StorageConfig::plain(StorageUrl::Redb(folder.join(format!("{id}-{}.redb", self.afresh))));
         self.file = folder.join(format!("{id}-{}.json", self.afresh));
         let directory = self.provider.directory.as_mut().expect("the provider has a directory");
         directory.apply = DirectoryApply::File(self.file.clone());

@@ -31,7 +31,7 @@ fn as_json(toml: &str) -> Value {
 /// The configurations in a page of documentation, put together from what stands in `toml` blocks.
 fn blocks(page: &str) -> Vec<String> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page)).unwrap();
-    let unindented: String = text.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+    let unindented: String = text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();
     unindented
         .split("```toml\n")
         .skip(1)

@@ -20,6 +20,7 @@ mod playground;
 mod policy;
 mod refused;
 mod several;
+mod shared_storage;
 mod sync;
 mod sync_commands;
 mod sync_core;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use defguard_openid_host::storage::StorageUrl;
+use defguard_openid_host::storage::{StorageConfig, StorageUrl};
 use defguard_openid_host::{Config, Gateway, sync};
 use serde_json::json;
 
@@ -20,7 +20,7 @@ fn memory(line: &str) -> Result<u64, Box<dyn std::error::Error>> {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args_os().nth(1).map(PathBuf::from).ok_or("usage: sync-once CONFIG")?;
     let mut config = Config::load(&path)?;
-    let storage = std::mem::replace(&mut config.storage, StorageUrl::Memory);
+    let storage = std::mem::replace(&mut config.storage, StorageConfig::plain(StorageUrl::Memory));
     config.audit_file = None;
     let gateway = Gateway::start(config).await?;
     let provider = gateway.config().providers.first().ok_or("no provider")?;
