@@ -31,6 +31,19 @@ pub enum Evidence {
 /// The shortest value that is searched for: a shorter one would be found by chance.
 pub const SHORTEST: usize = 20;
 
+/// What no record may hold, whatever its value: a token's payload or header, and what stands before a secret. Long enough
+/// that no random name of a folder holds one by chance.
+pub const MARKERS: [&str; 8] = [
+    ".eyJ",
+    "eyJhbGciOi",
+    "eyJ0eXAiOi",
+    "eyJraWQiOi",
+    "Bearer ",
+    "client_secret=",
+    "client_assertion=",
+    "code_verifier=",
+];
+
 fn file() -> Option<&'static Mutex<File>> {
     static FILE: OnceLock<Option<Mutex<File>>> = OnceLock::new();
     FILE.get_or_init(|| {

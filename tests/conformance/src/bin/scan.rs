@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use conformance::evidence::{Evidence, SHORTEST, read};
-
-/// What no record may hold, whatever its value.
-const MARKERS: [&str; 5] = ["eyJ", "Bearer ", "client_secret=", "client_assertion=", "code_verifier="];
+use conformance::evidence::{Evidence, MARKERS, SHORTEST, read};
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
