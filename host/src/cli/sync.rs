@@ -109,7 +109,7 @@ async fn run(mut config: Config, provider: &str, job: Job) -> Result<Ended, Fail
                 .filter(|configured| configured.id.as_str() == provider)
                 .filter_map(|configured| configured.directory.as_ref())
                 .any(|directory| !matches!(directory.apply, DirectoryApply::File(_)));
-            if !needs_storage {
+            if !needs_storage && storage.is_alone() {
                 // A service may be started meanwhile; the mirror is a file of its own, and whoever has it open is alone.
                 config.storage = StorageConfig::plain(StorageUrl::Memory);
             }

@@ -10,8 +10,8 @@ use super::{Budget, Call, CoreClient, CoreError, Generation, User};
 
 /// Users a page: the most that 2.x gives.
 const PER_PAGE: u32 = 100;
-/// Pages of one look-up: 100 000 users.
-const MAX_PAGES: u32 = 1000;
+/// Pages of one look-up: two million users.
+const MAX_PAGES: u32 = 20_000;
 /// Pages asked for at once.
 const PAGES_AT_ONCE: usize = 4;
 /// How often everybody is read until nothing shifts.
@@ -48,7 +48,7 @@ impl CoreClient {
         Ok(None)
     }
 
-    /// Everybody, by number, nobody twice: a call for each 100 users in 2.x, with the bound of 100 000; in 1.6 one call, of
+    /// Everybody, by number, nobody twice: a call for each 100 users in 2.x, with the bound of two million; in 1.6 one call, of
     /// at most 96 MiB. It is read again if users came or went meanwhile, which shows in the number of users that each page
     /// tells and in who is on two pages; a [`Failure::Conflict`] says that this went on.
     ///

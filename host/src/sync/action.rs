@@ -140,6 +140,11 @@ impl Action {
         matches!(self, Self::DeleteUser { .. } | Self::DisableUser { .. } | Self::DeleteGroup { .. })
     }
 
+    /// Whether nothing comes of it: a change of members without any.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::ChangeMembers { add, remove, .. } if add.is_empty() && remove.is_empty())
+    }
+
     /// As [`fmt::Display`], for an audit record: why.
     pub fn reason(&self) -> &str {
         match self {

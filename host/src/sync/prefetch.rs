@@ -8,8 +8,9 @@ use super::mirror::{Mirror, UserRecord};
 use super::oid::Oid;
 use crate::capability::TraceId;
 use crate::config::Provider;
+use crate::core_api::CoreError;
 use crate::gateway::Gateway;
-use crate::handover::{CoreHandover, HandoverRequest, Roster};
+use crate::handover::{CoreHandover, HandoverError, HandoverRequest, Roster};
 use crate::identity::{AccountKind, Groups, Identity};
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Preview;
 
@@ -27,27 +28,55 @@ struct Authority {
     tenant: Oid,
 }
 
+/// Why there is no user.
+pub(super) enum Unmade {
+    /// Of this person's: their record, their name, their address.
+    Person(String),
+    /// Of this host's.
+    Host(String),
+    /// What Core said; whether to this one or to everybody, its failure says.
+    Core(CoreError),
+}
+
+impl From<String> for Unmade {
+    fn from(why: String) -> Self {
+        Self::Person(why)
+    }
+}
+
+impl From<&str> for Unmade {
+    fn from(why: &str) -> Self {
+        Self::Person(why.to_owned())
+    }
+}
+
 impl<'a> Prefetch<'a> {
     pub(super) fn new(gateway: &'a Gateway, core: &'a CoreHandover, provider: &'a Provider, mirror: Mirror) -> Self {
         Self { gateway, core, provider, mirror }
     }
 
     /// Finds or makes the user: name and Core's number, or why not.
-    pub(super) async fn make(&self, oid: Oid, roster: &Roster) -> Result<(String, i64), String> {
+    pub(super) async fn make(&self, oid: Oid, roster: &Roster) -> Result<(String, i64), Unmade> {
         let authority = authority(self.provider)?;
         let record = super::round::blocking(&self.mirror, move |mirror| mirror.user(oid)).await;
-        let record =
-            record.map_err(|error| error.to_string())?.ok_or("the directory has nobody of this object id any more")?;
+        let record = record
+            .map_err(|error| Unmade::Host(error.to_string()))?
+            .ok_or("the directory has nobody of this object id any more")?;
         let input = statement(&authority, oid, &record).to_string();
         let preview = self.gateway.plugin().map_claims(&self.provider.component_json, &input).await;
-        let preview = preview.map_err(|error| error.to_string())?.map_err(|problem| problem.message)?;
+        let preview = preview.map_err(|error| Unmade::Host(error.to_string()))?.map_err(|problem| problem.message)?;
         let email_linking = preview.email_linking.clone();
         let identity = identity(self.provider, &authority, oid, preview)?;
         let email_linking = email_linking.ok_or("the mapping gives no address")?.into();
         let approved_account = self.provider.approved_account(&identity);
         let request = HandoverRequest { identity: &identity, email_linking: &email_linking, approved_account };
         let prepared = self.core.prepare(&request, roster, &TraceId::new(), &mut Vec::new()).await;
-        prepared.map(|prepared| (prepared.user.username, prepared.user.id)).map_err(|error| error.to_string())
+        match prepared {
+            Ok(prepared) => Ok((prepared.user.username, prepared.user.id)),
+            Err(HandoverError::Core(error)) => Err(Unmade::Core(error)),
+            Err(HandoverError::Unavailable(why)) => Err(Unmade::Host(why)),
+            Err(error) => Err(Unmade::Person(error.to_string())),
+        }
     }
 }
 

@@ -36,6 +36,12 @@ impl DirectoryGroup {
     pub(super) fn named(id: Oid, name: &str) -> Self {
         Self { id, name: name.to_owned(), people: Vec::new(), nested: Vec::new() }
     }
+
+    /// With people by number.
+    #[cfg(test)]
+    pub(super) fn with(id: Oid, name: &str, people: Vec<u32>) -> Self {
+        Self { people, ..Self::named(id, name) }
+    }
 }
 
 /// The directory at the end of a round. People and groups are in the order of their ids.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ use crate::config::ProviderId;
 use crate::storage::{Entry, Key, Namespace, Storage, StorageError};
 use crate::sync::oid::Oid;
 
+/// How long a group that is about to be made is waited for: a run that was killed is begun anew long before.
+const INTENT_LIFE: Duration = Duration::from_secs(60 * 60);
 /// Entries of one page of a list.
 const PAGE: usize = 1000;
 
@@ -84,7 +87,10 @@ impl Memory {
     }
 
     pub(super) async fn intend_group(&self, id: Oid, name: &str) -> Result<(), StorageError> {
-        self.keep_group(id, &KnownGroup { id: NOT_YET, name: name.to_owned(), was_made: true }).await
+        let group = KnownGroup { id: NOT_YET, name: name.to_owned(), was_made: true };
+        let value = serde_json::to_vec(&group).map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        let now = self.clock.now_unix_ms();
+        self.storage.put(self.key("sync-groups", id), Entry::expiring(value, now, INTENT_LIFE), now).await
     }
 
     pub(super) async fn keep_group(&self, id: Oid, group: &KnownGroup) -> Result<(), StorageError> {

@@ -1,6 +1,6 @@
 //! `apply = "core"`: Defguard Core follows the directory. Only users who are linked to an identity of this provider are its users, only
-//! groups that the synchronisation made, or that are listed, follow it; everybody and everything else is left alone. Each step is a call
-//! or two, no more a second than `steps_per_second`, and what one of them refuses doesn't stop the others.
+//! groups that the synchronisation made, or that are listed, follow it; everybody and everything else is left alone. No more is changed a
+//! second than `steps_per_second`, each time under a lease that is still good; what one step refuses, or fails in, doesn't stop the others.
 
 mod memory;
 mod seen;
@@ -18,7 +18,7 @@ use super::lease::Lease;
 use super::mirror::Mirror;
 use super::oid::Oid;
 use super::plan::{Abilities, Skipped};
-use super::prefetch::Prefetch;
+use super::prefetch::{Prefetch, Unmade};
 use super::state::{Group, State, User};
 use super::target::{Applied, Target};
 use crate::config::{DirectoryConfig, Provider};
@@ -30,6 +30,8 @@ use crate::handover::{CoreHandover, Link, Roster};
 const READING: Duration = Duration::from_secs(600);
 /// For one step.
 const STEP: Duration = Duration::from_secs(60);
+/// So many steps that fail one after the other are Core's trouble, and not theirs.
+const FAILURES_IN_A_ROW: u32 = 3;
 
 /// Defguard Core, as far as one provider's directory concerns it.
 pub struct CoreTarget<'a> {
@@ -58,15 +60,62 @@ struct Ground {
     /// Groups that nobody here made, by name.
     others: HashMap<String, core_api::Group>,
     roster: Roster,
+    /// Core has said that its licence allows no further user: it isn't asked for more.
+    is_full: bool,
+}
+
+impl Ground {
+    /// A group that nobody here made: the one of that name, or the only one that differs by case alone.
+    fn other(&self, name: &str) -> Option<&core_api::Group> {
+        if let Some(group) = self.others.get(name) {
+            return Some(group);
+        }
+        let mut alike = self.others.values().filter(|group| group.name.to_lowercase() == name.to_lowercase());
+        alike.next().filter(|_| alike.next().is_none())
+    }
 }
 
 /// A step's end, if it isn't an error.
 enum Went {
     Done,
-    /// This part of it.
-    Partly(Action, Vec<Skipped>),
+    /// This part of it; and why not the rest.
+    Partly(Action, Vec<Skipped>, Option<StepError>),
     /// Core doesn't do it.
     Refused(String),
+    /// Something of this host's doesn't work.
+    Failed(String),
+}
+
+/// Why a step failed.
+enum StepError {
+    Core(CoreError),
+    /// The run itself is over.
+    Run(SyncError),
+}
+
+impl From<CoreError> for StepError {
+    fn from(error: CoreError) -> Self {
+        Self::Core(error)
+    }
+}
+
+impl From<SyncError> for StepError {
+    fn from(error: SyncError) -> Self {
+        Self::Run(error)
+    }
+}
+
+/// What every change passes.
+struct Gate<'l> {
+    lease: &'l Lease,
+    pace: Interval,
+}
+
+impl Gate<'_> {
+    async fn pass(&mut self) -> Result<(), SyncError> {
+        self.pace.tick().await;
+        self.lease.check().await
+    }
 }
 
 /// Whether Core says no to this one step, and not to everything.
@@ -80,6 +129,36 @@ fn is_refusal(failure: &Failure) -> bool {
             | Failure::Conflict(_)
             | Failure::GroupName(_)
     )
+}
+
+/// Steps that failed. One person whose record Core can't write keeps nobody else from losing their access.
+#[derive(Default)]
+struct Failures {
+    first: Option<String>,
+    all: usize,
+    in_a_row: u32,
+}
+
+impl Failures {
+    /// Counts a step; whether it is time to give up.
+    fn count(&mut self, action: &Action, failure: Option<String>) -> bool {
+        let Some(failure) = failure else {
+            self.in_a_row = 0;
+            return false;
+        };
+        tracing::warn!(%action, failure, "a step of the synchronisation failed");
+        self.first.get_or_insert_with(|| format!("{}: {action}: {failure}", action.kind()));
+        self.all += 1;
+        self.in_a_row += 1;
+        self.in_a_row >= FAILURES_IN_A_ROW
+    }
+
+    /// Why it isn't all done, if it isn't.
+    fn reason(self, of: usize) -> Option<String> {
+        let first = self.first?;
+        let others = if self.all > 1 { format!("; {} of {of} steps failed", self.all) } else { String::new() };
+        Some(format!("{first}{others}"))
+    }
 }
 
 impl<'a> CoreTarget<'a> {
@@ -99,6 +178,14 @@ impl<'a> CoreTarget<'a> {
             provider: provider.id.to_string(),
             creates_users: config.prefetch_users,
             steps_per_second: config.steps_per_second,
+        }
+    }
+
+    /// In words, unless the run itself is over.
+    fn told(&self, error: StepError) -> Result<String, SyncError> {
+        match error {
+            StepError::Core(error) => Ok(error.to_string()),
+            StepError::Run(error) => Err(error),
         }
     }
 
@@ -124,6 +211,7 @@ impl<'a> CoreTarget<'a> {
         for (oid, link) in &links {
             let (Some(oid), Some(user)) = (Oid::parse(oid), by_id.get(&link.id)) else { continue };
             if is_the_same(link, user) {
+                self.note(oid, link, user, disabled.contains(&oid)).await?;
                 keep_user(&mut state, &mut ground, oid, user, disabled.contains(&oid));
             }
         }
@@ -138,10 +226,22 @@ impl<'a> CoreTarget<'a> {
         Ok((state, ground))
     }
 
-    /// Groups that follow the directory, those included that a run made which didn't end.
+    /// Keeps what was noted of a user true: who is active isn't disabled by us any more, whoever enabled them; and names change.
+    async fn note(&self, oid: Oid, link: &Link, user: &core_api::User, was_disabled: bool) -> Result<(), SyncError> {
+        if user.is_active && was_disabled {
+            self.memory.enabled(oid).await?;
+        }
+        if link.username != user.username {
+            let ownership = self.core.ownership();
+            ownership.note_name(&self.provider, &oid.to_string(), user.id, &user.username).await?;
+        }
+        Ok(())
+    }
+
+    /// Groups that follow the directory, those included that a run made which didn't end: such a one has nobody in it yet.
     async fn known_groups(&self, groups: &[core_api::Group]) -> Result<BTreeMap<Oid, KnownGroup>, SyncError> {
         let (mut known, intended) = self.memory.groups_and_intended().await?;
-        for group in groups.iter().filter(|group| !group.is_admin) {
+        for group in groups.iter().filter(|group| !group.is_admin && group.members.is_empty()) {
             if let Some(id) = intended.get(&group.name) {
                 let made = KnownGroup { id: group.id, name: group.name.clone(), was_made: true };
                 self.memory.keep_group(*id, &made).await?;
@@ -152,18 +252,18 @@ impl<'a> CoreTarget<'a> {
     }
 
     /// One step. An error ends the run; what is refused is told.
-    async fn step(&self, ground: &mut Ground, action: &Action) -> Result<Went, CoreError> {
+    async fn step(&self, gate: &mut Gate<'_>, ground: &mut Ground, action: &Action) -> Result<Went, StepError> {
         let budget = Budget::new(STEP);
         match action {
-            Action::CreateUser { oid, .. } => return Ok(self.create_user(ground, *oid).await),
+            Action::CreateUser { oid, .. } => return Ok(self.create_user(ground, *oid).await?),
             // Core's addresses are its users' own.
             Action::ChangeEmail { .. } => {}
-            Action::EnableUser { oid, .. } => return self.set_active(ground, *oid, true, budget).await,
-            Action::DisableUser { oid, .. } => return self.set_active(ground, *oid, false, budget).await,
-            Action::DeleteUser { oid, .. } => return self.delete_user(ground, *oid, budget).await,
-            Action::CreateGroup { id, name } => return self.create_group(ground, *id, name, budget).await,
+            Action::EnableUser { oid, .. } => return Ok(self.set_active(ground, *oid, true, budget).await?),
+            Action::DisableUser { oid, .. } => return Ok(self.set_active(ground, *oid, false, budget).await?),
+            Action::DeleteUser { oid, .. } => return Ok(self.delete_user(ground, *oid, budget).await?),
+            Action::CreateGroup { id, name } => return Ok(self.create_group(ground, *id, name, budget).await?),
             Action::TakeGroup { id, name } => {
-                let Some(group) = ground.others.get(name).cloned() else {
+                let Some(group) = ground.other(name).cloned() else {
                     return Ok(Went::Refused("the group is gone".into()));
                 };
                 return Ok(self.remember_group(ground, *id, group, false).await);
@@ -181,19 +281,27 @@ impl<'a> CoreTarget<'a> {
                 return Ok(kept(self.memory.forget_group(*id).await));
             }
             Action::ChangeMembers { id, add, remove, .. } => {
-                return self.members(ground, action, *id, (add, remove)).await;
+                return self.members(gate, ground, action, *id, (add, remove)).await;
             }
         }
         Ok(Went::Done)
     }
 
-    async fn create_user(&self, ground: &mut Ground, oid: Oid) -> Went {
+    async fn create_user(&self, ground: &mut Ground, oid: Oid) -> Result<Went, CoreError> {
+        if ground.is_full {
+            return Ok(Went::Refused(Failure::LicenseLimit.to_string()));
+        }
         match self.prefetch.make(oid, &ground.roster).await {
             Ok((username, id)) => {
                 ground.users.insert(oid, Linked { id, username, may_be_admin: false });
-                Went::Done
+                Ok(Went::Done)
             }
-            Err(why) => Went::Refused(why),
+            Err(Unmade::Person(why)) => Ok(Went::Refused(why)),
+            Err(Unmade::Host(why)) => Ok(Went::Failed(why)),
+            Err(Unmade::Core(error)) => {
+                ground.is_full = matches!(error.failure, Failure::LicenseLimit);
+                Err(error)
+            }
         }
     }
 
@@ -208,8 +316,16 @@ impl<'a> CoreTarget<'a> {
         }
         // Noted first: a user whom we disabled and don't know of would stay so for good.
         let noted = kept(self.memory.disabled_now(oid).await);
-        if matches!(noted, Went::Done) {
-            self.client().set_active(user.id, &user.username, false, budget).await?;
+        if matches!(noted, Went::Done)
+            && let Err(error) = self.client().set_active(user.id, &user.username, false, budget).await
+        {
+            if !error.failure.is_ambiguous()
+                && let Err(error) = self.memory.enabled(oid).await
+            {
+                // The next run that finds them active forgets it.
+                tracing::info!(%error, user = user.username, "a note on a user who wasn't disabled stays for now");
+            }
+            return Err(error);
         }
         Ok(noted)
     }
@@ -238,19 +354,35 @@ impl<'a> CoreTarget<'a> {
 
     async fn create_group(&self, ground: &mut Ground, id: Oid, name: &str, budget: Budget) -> Result<Went, CoreError> {
         // Noted first: a group that we made and don't know of would be another's.
-        if let refused @ Went::Refused(_) = kept(self.memory.intend_group(id, name).await) {
-            return Ok(refused);
+        if let failed @ Went::Failed(_) = kept(self.memory.intend_group(id, name).await) {
+            return Ok(failed);
         }
-        let group = match self.client().create_group(name, budget).await? {
-            GroupCreation::There(group) => Some(group),
+        let created = match self.client().create_group(name, budget).await {
+            Ok(created) => created,
+            Err(error) => {
+                // It certainly wasn't made: a group of this name is somebody else's from now on.
+                if !error.failure.is_ambiguous() {
+                    self.forget(id).await;
+                }
+                return Err(error);
+            }
+        };
+        let group = match created {
+            // The answer was lost, or somebody was faster; ours has nobody in it.
+            GroupCreation::There(group) => Some(group).filter(|group| group.members.is_empty() && !group.is_admin),
             GroupCreation::Made => self.client().groups(budget).await?.into_iter().find(|group| group.name == name),
         };
-        match group {
-            Some(group) if !group.is_admin => Ok(self.remember_group(ground, id, group, true).await),
-            Some(_) => Ok(Went::Refused(
-                "somebody made a group of this name in the same moment, with administrators' rights".into(),
-            )),
-            None => Ok(Went::Refused("it was made, and is gone".into())),
+        if let Some(group) = group {
+            return Ok(self.remember_group(ground, id, group, true).await);
+        }
+        self.forget(id).await;
+        Ok(Went::Refused("somebody made a group of this name in the same moment, or deleted ours".into()))
+    }
+
+    /// What can't be forgotten now ends by itself.
+    async fn forget(&self, id: Oid) {
+        if let Err(error) = self.memory.forget_group(id).await {
+            tracing::info!(%error, group = %id, "a note on a group that wasn't made stays for now");
         }
     }
 
@@ -265,61 +397,82 @@ impl<'a> CoreTarget<'a> {
 
     async fn members(
         &self,
+        gate: &mut Gate<'_>,
         ground: &Ground,
         action: &Action,
         id: Oid,
         (add, remove): (&[Oid], &[Oid]),
-    ) -> Result<Went, CoreError> {
+    ) -> Result<Went, StepError> {
         let Some(group) = ground.groups.get(&id) else { return Ok(Went::Refused("the group is gone".into())) };
         let mut skipped = Vec::new();
         let there = |oid: &&Oid| ground.users.contains_key(*oid);
         let mut added: Vec<Oid> = add.iter().filter(there).copied().collect();
         let numbers: Vec<i64> = added.iter().filter_map(|oid| ground.users.get(oid)).map(|user| user.id).collect();
+        let mut failed = None;
         if let Err(error) = self.client().add_members(group, &numbers, Budget::new(STEP)).await {
             if !is_refusal(&error.failure) {
-                return Err(error);
+                return Err(error.into());
             }
             // Somebody of them is gone: one by one.
-            added = self.add_one_by_one(ground, group, &added, &mut skipped).await?;
+            let all = std::mem::take(&mut added);
+            failed = self.add_one_by_one(gate, ground, group, &all, (&mut added, &mut skipped)).await.err();
         }
         let mut removed = Vec::new();
-        for oid in remove {
-            let Some(user) = ground.users.get(oid) else { continue };
-            let budget = Budget::new(STEP);
-            if group.is_admin && !self.may_go(user, budget).await? {
-                skipped.push(Skipped::new(user.username.clone(), "it is the last active administrator"));
-                continue;
-            }
-            self.client().remove_member(group, &user.username, budget).await?;
-            removed.push(*oid);
+        if failed.is_none() {
+            failed = self.remove_one_by_one(gate, ground, group, remove, (&mut removed, &mut skipped)).await.err();
         }
         let name = match action {
             Action::ChangeMembers { name, .. } => name.clone(),
             _ => group.name.clone(),
         };
-        Ok(Went::Partly(Action::ChangeMembers { id, name, add: added, remove: removed }, skipped))
+        Ok(Went::Partly(Action::ChangeMembers { id, name, add: added, remove: removed }, skipped, failed))
     }
 
+    /// What was done by the time of an error is in `added`.
     async fn add_one_by_one(
         &self,
+        gate: &mut Gate<'_>,
         ground: &Ground,
         group: &core_api::Group,
         oids: &[Oid],
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Vec<Oid>, CoreError> {
-        let mut added = Vec::new();
+        (added, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
+    ) -> Result<(), StepError> {
         for oid in oids {
             let Some(user) = ground.users.get(oid) else { continue };
+            gate.pass().await?;
             match self.client().add_member(group, &user.username, Budget::new(STEP)).await {
                 Ok(()) => added.push(*oid),
-                Err(error) if is_refusal(&error.failure) => {
-                    skipped
-                        .push(Skipped::new(format!("{} in {}", user.username, group.name), error.failure.to_string()));
-                }
-                Err(error) => return Err(error),
+                Err(error) if is_refusal(&error.failure) => skipped.push(refused(user, group, &error)),
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(added)
+        Ok(())
+    }
+
+    /// As [`CoreTarget::add_one_by_one`].
+    async fn remove_one_by_one(
+        &self,
+        gate: &mut Gate<'_>,
+        ground: &Ground,
+        group: &core_api::Group,
+        oids: &[Oid],
+        (removed, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
+    ) -> Result<(), StepError> {
+        for oid in oids {
+            let Some(user) = ground.users.get(oid) else { continue };
+            gate.pass().await?;
+            let budget = Budget::new(STEP);
+            if group.is_admin && !self.may_go(user, budget).await? {
+                skipped.push(Skipped::new(user.username.clone(), "it is the last active administrator"));
+                continue;
+            }
+            match self.client().remove_member(group, &user.username, budget).await {
+                Ok(()) => removed.push(*oid),
+                Err(error) if is_refusal(&error.failure) => skipped.push(refused(user, group, &error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     fn pace(&self) -> Interval {
@@ -334,8 +487,12 @@ impl<'a> CoreTarget<'a> {
 fn kept(result: Result<(), crate::storage::StorageError>) -> Went {
     match result {
         Ok(()) => Went::Done,
-        Err(error) => Went::Refused(error.to_string()),
+        Err(error) => Went::Failed(error.to_string()),
     }
+}
+
+fn refused(user: &Linked, group: &core_api::Group, error: &CoreError) -> Skipped {
+    Skipped::new(format!("{} in {}", user.username, group.name), error.failure.to_string())
 }
 
 /// Another Core, to which the configuration points now, has these numbers too.
@@ -375,7 +532,8 @@ fn keep_groups(
                 ground.groups.insert(*id, group);
             }
             None => {
-                state.other_groups.insert(group.name.to_lowercase(), group.is_admin);
+                // Of several that differ by case alone, one that makes administrators is enough to be asked for by name.
+                *state.other_groups.entry(group.name.to_lowercase()).or_insert(false) |= group.is_admin;
                 ground.others.insert(group.name.clone(), group);
             }
         }
@@ -409,24 +567,42 @@ impl Target for CoreTarget<'_> {
             return Ok(applied);
         }
         let mut ground = self.look().await?.1;
-        let mut pace = self.pace();
+        let mut gate = Gate { lease, pace: self.pace() };
+        let mut failures = Failures::default();
         for action in &actions {
-            pace.tick().await;
-            lease.check().await?;
-            match self.step(&mut ground, action).await {
-                Ok(Went::Done) => done(action),
-                Ok(Went::Partly(action, skipped)) => {
-                    done(&action);
+            gate.pass().await?;
+            let went = self.step(&mut gate, &mut ground, action).await;
+            let mut skip =
+                |why: String| applied.skipped.push(Skipped::new(format!("{}: {action}", action.kind()), why));
+            let failure = match went {
+                Ok(Went::Done) => {
+                    done(action);
+                    None
+                }
+                Ok(Went::Partly(part, skipped, failure)) => {
+                    if !part.is_nothing() {
+                        done(&part);
+                    }
                     applied.skipped.extend(skipped);
+                    failure.map(|failure| self.told(failure)).transpose()?
                 }
                 Ok(Went::Refused(why)) => {
-                    applied.skipped.push(Skipped::new(format!("{}: {action}", action.kind()), why));
+                    skip(why);
+                    None
                 }
-                Err(error) if is_refusal(&error.failure) => {
-                    applied.skipped.push(Skipped::new(format!("{}: {action}", action.kind()), error.to_string()));
+                Ok(Went::Failed(why)) => Some(why),
+                Err(StepError::Core(error)) if is_refusal(&error.failure) => {
+                    skip(error.to_string());
+                    None
                 }
-                Err(error) => return Err(self.failed(&error)),
+                Err(error) => Some(self.told(error)?),
+            };
+            if failures.count(action, failure) {
+                break;
             }
+        }
+        if let Some(reason) = failures.reason(actions.len()) {
+            return Err(SyncError::Apply { target: self.name(), reason });
         }
         applied.counts = self.look().await?.0.counts();
         Ok(applied)

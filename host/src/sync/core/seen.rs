@@ -25,7 +25,16 @@ impl CoreTarget<'_> {
         let oid = person.object_id;
         let link = self.core.ownership().link_of(&self.provider, &oid.to_string()).await?;
         let Some(link) = link else { return Ok(Vec::new()) };
+        // Whoever is disabled is a run's subject as a whole.
+        if person.enabled == Some(false) {
+            return Ok(Vec::new());
+        }
         let budget = Budget::new(STEP);
+        // A name may be somebody else's by now; a number isn't.
+        let user = self.client().user(&link.username, budget).await.map_err(|error| self.failed(&error))?;
+        if user.is_none_or(|user| user.id != link.id) {
+            return Ok(Vec::new());
+        }
         let there = self.client().groups(budget).await.map_err(|error| self.failed(&error))?;
         let known = self.memory.groups_and_intended().await?.0;
         let mut done = Vec::new();

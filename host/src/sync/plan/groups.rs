@@ -12,8 +12,9 @@ use crate::sync::state::Group;
 const SUFFIX: usize = 8;
 
 impl Draft<'_> {
-    /// `wanted`: numbers of the directory's groups. `last`: what is done after everything else.
-    pub(super) fn groups(&mut self, wanted: &[usize], last: &mut Vec<Action>) {
+    /// `wanted`: numbers of the directory's groups; `missing`: what is listed and isn't there. `last`: what is done after everything
+    /// else.
+    pub(super) fn groups(&mut self, wanted: &[usize], missing: &[String], last: &mut Vec<Action>) {
         let (snapshot, state) = (self.snapshot, self.state);
         let mut names = Names::new(self, wanted);
         let mut there = HashSet::with_capacity(wanted.len());
@@ -35,7 +36,7 @@ impl Draft<'_> {
                 }
             }
         }
-        self.gone(&there, last);
+        self.gone(&there, missing, last);
     }
 
     fn known(&mut self, number: usize, group: &DirectoryGroup, known: &Group, names: &mut Names) {
@@ -111,16 +112,22 @@ impl Draft<'_> {
     }
 
     /// Groups that follow the directory and aren't there (any more), or aren't matched.
-    fn gone(&mut self, there: &HashSet<Oid>, last: &mut Vec<Action>) {
+    fn gone(&mut self, there: &HashSet<Oid>, missing: &[String], last: &mut Vec<Action>) {
         if self.is_first {
             return;
         }
         let state = self.state;
+        let here: HashSet<Oid> = self.snapshot.groups.iter().map(|group| group.id).collect();
         let gone = state.groups.iter().filter(|(id, _)| !there.contains(id));
         let mut removals = 0;
         for (id, group) in gone {
             let label = format!("group {}", group.name);
-            if !group.was_made {
+            if here.contains(id) && !missing.is_empty() {
+                let why = format!(
+                    "it is in the directory; group_match lists {missing:?}, which nobody there is called: was it renamed?"
+                );
+                self.plan.skipped.push(Skipped::new(label, why));
+            } else if !group.was_made {
                 self.plan
                     .skipped
                     .push(Skipped::new(label, "gone from the directory; it wasn't made by the synchronisation"));
@@ -140,7 +147,7 @@ impl Draft<'_> {
     }
 
     fn is_opted_in(&self, group: &DirectoryGroup) -> bool {
-        lists(&self.config.admin_groups, group)
+        self.admin_groups.contains(&group.id)
     }
 }
 

@@ -10,7 +10,7 @@ mod tests;
 
 pub(in crate::sync) use groups::lists;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -65,10 +65,12 @@ impl Skipped {
 /// Why nothing is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Held {
-    /// There were users, and now the directory has nobody.
+    /// There were some, and now the directory has none at all.
     Empty {
-        /// How many there were.
-        users: usize,
+        /// `users`, `members` or `groups`.
+        what: &'static str,
+        /// How many there are.
+        there: usize,
     },
     /// Too many at once.
     TooMany {
@@ -96,8 +98,9 @@ impl Held {
 impl fmt::Display for Held {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty { users } => {
-                write!(formatter, "the directory has nobody, and {users} users are there: nothing is removed")
+            Self::Empty { what, there } => {
+                let none = if *what == "groups" { "no group" } else { "nobody" };
+                write!(formatter, "the directory has {none}, and {there} {what} are there: nothing is removed")
             }
             Self::TooMany { what, removals, of, allowed } => write!(
                 formatter,
@@ -117,7 +120,11 @@ pub fn plan(
     abilities: Abilities,
     is_first: bool,
 ) -> Result<Plan, String> {
-    let eligible = eligible(snapshot, state, config, abilities)?;
+    let (eligible, missing_user_groups) = eligible(snapshot, state, config, abilities)?;
+    let admin_groups = match config.admin_groups.as_slice() {
+        [] => Vec::new(),
+        listed => matched(snapshot, listed, "admin_groups")?.0,
+    };
     let mut draft = Draft {
         snapshot,
         state,
@@ -127,14 +134,20 @@ pub fn plan(
         admins: active_admins(state),
         plan: Plan::default(),
         there: there(snapshot, state, &eligible, config, abilities),
+        missing_user_groups,
+        admin_groups: admin_groups.iter().filter_map(|number| Some(snapshot.groups.get(*number)?.id)).collect(),
     };
     let mut last = Vec::new();
-    if config.target != SyncTarget::Groups {
+    let nobody = draft.nobody(&eligible);
+    if config.target != SyncTarget::Groups && nobody.is_none() {
         draft.users(&eligible, &mut last);
     }
+    draft.hold(nobody);
     if config.target != SyncTarget::Users {
-        let wanted = matched(snapshot, &config.group_match, "group_match")?;
-        draft.groups(&wanted, &mut last);
+        let no_group = draft.no_group();
+        draft.hold(no_group);
+        let (wanted, missing) = matched(snapshot, &config.group_match, "group_match")?;
+        draft.groups(&wanted, &missing, &mut last);
     }
     draft.plan.actions.append(&mut last);
     Ok(draft.plan)
@@ -152,6 +165,10 @@ struct Draft<'a> {
     plan: Plan,
     /// By number, whether a person of the directory is a user afterwards.
     there: Vec<bool>,
+    /// Groups that `user_groups` lists, and the directory doesn't have.
+    missing_user_groups: Vec<String>,
+    /// Groups that `admin_groups` lists.
+    admin_groups: HashSet<Oid>,
 }
 
 impl Draft<'_> {
@@ -164,6 +181,33 @@ impl Draft<'_> {
         }
         *admins -= 1;
         true
+    }
+
+    /// A directory without people is never believed, be it users or members that would go.
+    fn nobody(&self, eligible: &BTreeMap<u32, bool>) -> Option<Held> {
+        if !eligible.is_empty() {
+            return None;
+        }
+        let (users, members) = match self.config.target {
+            SyncTarget::Users => (self.state.users.len(), 0),
+            SyncTarget::Groups => (0, self.members_there()),
+            SyncTarget::All => (self.state.users.len(), self.members_there()),
+        };
+        match (users, members) {
+            (0, 0) => None,
+            (0, members) => Some(Held::Empty { what: "members", there: members }),
+            (users, _) => Some(Held::Empty { what: "users", there: users }),
+        }
+    }
+
+    fn members_there(&self) -> usize {
+        self.state.groups.values().map(|group| group.members.len()).sum()
+    }
+
+    fn no_group(&self) -> Option<Held> {
+        let there = self.state.groups.len();
+        (!self.is_first && self.snapshot.groups.is_empty() && there > 0)
+            .then_some(Held::Empty { what: "groups", there })
     }
 
     fn hold(&mut self, held: Option<Held>) {
@@ -200,11 +244,13 @@ fn eligible(
     state: &State,
     config: &DirectoryConfig,
     abilities: Abilities,
-) -> Result<BTreeMap<u32, bool>, String> {
-    let mut listed = None;
+) -> Result<(BTreeMap<u32, bool>, Vec<String>), String> {
+    let (mut listed, mut missing) = (None, Vec::new());
     if !config.user_groups.is_empty() {
         let mut inside = vec![false; snapshot.people.len()];
-        for group in matched(snapshot, &config.user_groups, "user_groups")? {
+        let (groups, not_there) = matched(snapshot, &config.user_groups, "user_groups")?;
+        missing = not_there;
+        for group in groups {
             for person in snapshot.everybody_in(group) {
                 inside.get_mut(person as usize).into_iter().for_each(|inside| *inside = true);
             }
@@ -217,24 +263,25 @@ fn eligible(
             && listed.as_ref().is_none_or(|inside| inside.get(position).copied().unwrap_or(false))
     };
     let people = snapshot.people.iter().enumerate().filter(|(position, person)| counts(*position, person));
-    Ok(people
-        // Whoever isn't said to be enabled is never made so.
-        .filter_map(|(position, person)| Some((u32::try_from(position).ok()?, person.enabled?)))
-        .collect())
+    // Whoever isn't said to be enabled is never made so.
+    let people = people.filter_map(|(position, person)| Some((u32::try_from(position).ok()?, person.enabled?)));
+    Ok((people.collect(), missing))
 }
 
 fn too_many(what: &'static str, removals: usize, of: usize, config: &DirectoryConfig) -> Option<Held> {
     let share = of.saturating_mul(config.max_removal_percent) / 100;
-    let allowed = share.max(ALWAYS_ALLOWED.min(of.saturating_sub(1))).min(config.max_removals);
+    // Who allows none means none.
+    let few = if config.max_removal_percent == 0 { 0 } else { ALWAYS_ALLOWED.min(of.saturating_sub(1)) };
+    let allowed = share.max(few).min(config.max_removals);
     (removals > allowed).then_some(Held::TooMany { what, removals, of, allowed })
 }
 
-/// Groups by id, or by a name that only one has; all of them if none is listed.
-fn matched(snapshot: &Snapshot, listed: &[String], key: &str) -> Result<Vec<usize>, String> {
+/// Groups by id, or by a name that only one has; all of them if none is listed. And what is listed and isn't there.
+fn matched(snapshot: &Snapshot, listed: &[String], key: &str) -> Result<(Vec<usize>, Vec<String>), String> {
     if listed.is_empty() {
-        return Ok((0..snapshot.groups.len()).collect());
+        return Ok(((0..snapshot.groups.len()).collect(), Vec::new()));
     }
-    let mut found = Vec::new();
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
     for wanted in listed {
         let by_id = Oid::parse(wanted).and_then(|id| snapshot.groups.iter().position(|group| group.id == id));
         let by_name: Vec<usize> = (0..snapshot.groups.len())
@@ -242,8 +289,11 @@ fn matched(snapshot: &Snapshot, listed: &[String], key: &str) -> Result<Vec<usiz
             .collect();
         match (by_id, by_name.as_slice()) {
             (Some(number), _) | (None, &[number]) => found.push(number),
-            // Gone, or not visible: what it gave goes by the rules for what is gone.
-            (None, []) => tracing::warn!(group = wanted, "{key}: the directory has no such group"),
+            // Gone, not visible, or called something else by now.
+            (None, []) => {
+                tracing::warn!(group = wanted, "{key}: the directory has no such group");
+                missing.push(wanted.clone());
+            }
             (None, several) => {
                 let ids: Vec<String> = several
                     .iter()
@@ -260,5 +310,5 @@ fn matched(snapshot: &Snapshot, listed: &[String], key: &str) -> Result<Vec<usiz
     }
     found.sort_unstable();
     found.dedup();
-    Ok(found)
+    Ok((found, missing))
 }

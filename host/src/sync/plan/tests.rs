@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::config::{DirectoryApply, LeaverBehavior};
 use crate::sync::oid::Oid;
-use crate::sync::state::User;
+use crate::sync::snapshot::DirectoryGroup;
+use crate::sync::state::{Group, User};
 
 const CORE: Abilities = Abilities { creates_users: false, is_document: false, renames_groups: true };
 const DOCUMENT: Abilities = Abilities { creates_users: true, is_document: true, renames_groups: true };
@@ -60,6 +61,7 @@ fn limits_hold_what_is_too_much() {
         ("but never all", 3, 0, 20, 100, Some("directory_empty")),
         ("nor by a wide limit", 50, 0, 100, 1000, Some("directory_empty")),
         ("none may", 10, 9, 0, 0, Some("too_many_removals")),
+        ("no per cent is none, however few they are", 100, 99, 0, 100, Some("too_many_removals")),
         ("half, where that may be", 100, 50, 50, 100, None),
     ] {
         let snapshot = Snapshot { people: people(left), groups: Vec::new() };
@@ -161,4 +163,136 @@ fn who_becomes_a_user() {
         };
         assert_eq!((made(prefetch), made(DOCUMENT), made(CORE)), (in_core, in_document, 0), "{name}");
     }
+}
+
+#[test]
+fn who_is_disabled_counts_as_one_who_is_lost() {
+    // Active users, inactive ones, of the active so many disabled in the directory; what holds it, on the first run too.
+    for (name, active, inactive, disabled, held) in [
+        ("a fifth", 100, 0, 20, None),
+        ("one more", 100, 0, 21, Some("too_many_removals")),
+        ("everybody", 100, 0, 100, Some("too_many_removals")),
+        ("three are never too many", 10, 0, 3, None),
+        ("but never all", 3, 0, 3, Some("too_many_removals")),
+        ("of those who can lose something", 50, 150, 11, Some("too_many_removals")),
+    ] {
+        let mut state = users(active + inactive);
+        for number in active + 1..=active + inactive {
+            state.users.get_mut(&Oid(number)).unwrap().active = false;
+        }
+        let mut directory = people(active + inactive);
+        for person in directory.iter_mut().filter(|person| person.id.0 <= disabled || person.id.0 > active) {
+            person.enabled = Some(false);
+        }
+        let snapshot = Snapshot { people: directory, groups: Vec::new() };
+        for is_first in [false, true] {
+            let plan = plan(&snapshot, &state, &config(LeaverBehavior::Disable), CORE, is_first).unwrap();
+            assert_eq!(plan.held.as_ref().map(Held::code), held, "{name}, {is_first}: {:?}", plan.held);
+        }
+    }
+}
+
+/// Groups of ours with these ids, called `g1` and so on, of these members.
+fn following(ids: &[u128], members: &[u128]) -> BTreeMap<Oid, Group> {
+    let members: Vec<Oid> = members.iter().copied().map(Oid).collect();
+    let group = |id: &u128| Group { name: format!("g{id}"), members: members.clone(), is_admin: false, was_made: true };
+    ids.iter().map(|id| (Oid(*id), group(id))).collect()
+}
+
+fn directory(people: Vec<Person>, groups: &[(u128, &str)]) -> Snapshot {
+    let everybody: Vec<u32> = (0..u32::try_from(people.len()).unwrap()).collect();
+    let groups = groups.iter().map(|(id, name)| DirectoryGroup::with(Oid(*id), name, everybody.clone())).collect();
+    Snapshot { people, groups }
+}
+
+#[test]
+fn a_directory_that_has_lost_something_whole_is_not_believed() {
+    use SyncTarget::{All, Groups, Users};
+    let state = State { groups: following(&[1, 2, 3, 4, 5], &[1, 2]), ..users(2) };
+    let names = [(1, "g1"), (2, "g2"), (3, "g3"), (4, "g4"), (5, "g5")];
+    for (name, target, people_left, groups_left, held) in [
+        ("all there", All, 2, &names[..], None),
+        ("no people", All, 0, &names[..], Some("directory_empty")),
+        ("no people, and groups alone are synchronised", Groups, 0, &names[..], Some("directory_empty")),
+        ("no people, and users alone are", Users, 0, &names[..], Some("directory_empty")),
+        ("no groups", All, 2, &[][..], Some("directory_empty")),
+        ("no groups, and users alone are synchronised", Users, 2, &[][..], None),
+        ("one group less", All, 2, &names[1..], None),
+        ("one group is left", All, 2, &names[4..], Some("too_many_removals")),
+    ] {
+        let config = DirectoryConfig { target, max_removal_percent: 20, ..config(LeaverBehavior::Disable) };
+        let plan = plan(&directory(people(people_left), groups_left), &state, &config, CORE, false).unwrap();
+        assert_eq!(plan.held.as_ref().map(Held::code), held, "{name}: {plan:?}");
+        if held.is_none() {
+            assert!(!kinds(&plan).contains(&"disable_user"), "{name}: {plan:?}");
+        }
+    }
+}
+
+#[test]
+fn a_listed_group_that_is_called_something_else_goes_nowhere() {
+    let state = State { groups: following(&[1, 2], &[1]), ..users(1) };
+    for (name, listed, groups, deleted, told) in [
+        ("as it was", vec!["g1", "g2"], vec![(1, "g1"), (2, "g2")], 0, 0),
+        ("one is renamed", vec!["g1", "g2"], vec![(1, "other"), (2, "g2")], 0, 1),
+        ("one is deleted", vec!["g1", "g2"], vec![(2, "g2")], 1, 0),
+        ("one isn't listed any more", vec!["g2"], vec![(1, "g1"), (2, "g2")], 1, 0),
+        (
+            "listed by id, and renamed",
+            vec!["00000000-0000-0000-0000-000000000001", "g2"],
+            vec![(1, "o"), (2, "g2")],
+            0,
+            0,
+        ),
+    ] {
+        let listed = listed.into_iter().map(str::to_owned).collect();
+        let config =
+            DirectoryConfig { target: SyncTarget::Groups, group_match: listed, ..config(LeaverBehavior::Keep) };
+        let plan = plan(&directory(people(1), &groups), &state, &config, CORE, false).unwrap();
+        let found = kinds(&plan).iter().filter(|kind| **kind == "delete_group").count();
+        assert_eq!((found, plan.skipped.len()), (deleted, told), "{name}: {plan:?}");
+    }
+}
+
+#[test]
+fn a_user_group_that_is_called_something_else_makes_nobody_leave() {
+    for (name, group, expected) in [("as it was", "staff", 0), ("renamed", "employees", 0)] {
+        let config = DirectoryConfig { user_groups: vec!["staff".into()], ..config(LeaverBehavior::Delete) };
+        let snapshot = directory(people(10), &[(1, group), (2, "else")]);
+        let plan = plan(&snapshot, &users(10), &config, CORE, false).unwrap();
+        assert_eq!(kinds(&plan).len(), expected, "{name}: {plan:?}");
+    }
+}
+
+#[test]
+fn rights_are_given_by_opt_in_only() {
+    let admins = |is_admin| Group { name: "g1".into(), members: Vec::new(), is_admin, was_made: false };
+    for (name, ours, others, opted_in, expected) in [
+        ("no rights", Some(false), vec![], vec![], &["change_members"][..]),
+        ("rights, not opted in", Some(true), vec![], vec![], &[]),
+        ("rights, opted in", Some(true), vec![], vec!["g1"], &["change_members"]),
+        ("another's, listed", None, vec![("g1", false)], vec![], &["take_group", "change_members"]),
+        ("another's, with rights", None, vec![("g1", true)], vec![], &[]),
+        ("another's, with rights, opted in", None, vec![("g1", true)], vec!["g1"], &["take_group", "change_members"]),
+    ] {
+        let mut state = users(1);
+        state.groups.extend(ours.map(|is_admin| (Oid(1), admins(is_admin))));
+        state.other_groups.extend(others.into_iter().map(|(name, is_admin)| (name.to_owned(), is_admin)));
+        let config = DirectoryConfig {
+            target: SyncTarget::Groups,
+            group_match: vec!["g1".into()],
+            admin_groups: opted_in.into_iter().map(str::to_owned).collect(),
+            ..config(LeaverBehavior::Keep)
+        };
+        let plan = plan(&directory(people(1), &[(1, "g1")]), &state, &config, CORE, false).unwrap();
+        assert_eq!(kinds(&plan), expected, "{name}: {plan:?}");
+    }
+    let config = DirectoryConfig {
+        target: SyncTarget::Groups,
+        admin_groups: vec!["twin".into()],
+        ..config(LeaverBehavior::Keep)
+    };
+    let twins = directory(people(1), &[(1, "twin"), (2, "twin")]);
+    let error = plan(&twins, &State::default(), &config, CORE, false).unwrap_err();
+    assert!(error.contains("admin_groups") && error.contains("list the id"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Draft, Held, Skipped, too_many};
+use super::{Draft, Skipped, too_many};
 use crate::config::LeaverBehavior;
 use crate::sync::action::Action;
 use crate::sync::oid::Oid;
@@ -17,12 +17,14 @@ impl Draft<'_> {
     /// `last`: what is done after everything else.
     pub(super) fn users(&mut self, eligible: &BTreeMap<u32, bool>, last: &mut Vec<Action>) {
         let counting = self.present(eligible);
-        if counting.is_empty() && !self.state.users.is_empty() {
-            self.hold(Some(Held::Empty { users: self.state.users.len() }));
-            return;
-        }
-        let removals = self.leavers(&counting, last);
-        self.hold(too_many("users", removals, self.state.users.len(), self.config));
+        self.leavers(&counting, last);
+        // Whoever loses their access counts, whatever the reason: a directory that disables everybody is as wrong as one that
+        // has lost them.
+        let is_removal = |action: &&Action| matches!(action, Action::DisableUser { .. } | Action::DeleteUser { .. });
+        let removals = self.plan.actions.iter().chain(last.iter()).filter(is_removal).count();
+        let is_deleting = [self.config.user_behavior, self.config.admin_behavior].contains(&LeaverBehavior::Delete);
+        let losable = self.state.users.values().filter(|user| user.active || is_deleting).count();
+        self.hold(too_many("users", removals, losable, self.config));
     }
 
     /// Who counts: their state and address, and who of them is new.
@@ -79,8 +81,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Users who are there and don't count (any more); how many of them lose something.
-    fn leavers(&mut self, counting: &HashSet<Oid>, last: &mut Vec<Action>) -> usize {
+    /// Users who are there and don't count (any more).
+    fn leavers(&mut self, counting: &HashSet<Oid>, last: &mut Vec<Action>) {
         // In the directory, and only their state or their address isn't known: they haven't left.
         let blurred: HashMap<Oid, Option<bool>> = self
             .snapshot
@@ -91,7 +93,6 @@ impl Draft<'_> {
             .collect();
         let here: HashSet<Oid> = self.snapshot.people.iter().map(|person| person.id).collect();
         let state = self.state;
-        let mut removals = 0;
         for (oid, user) in state.users.iter().filter(|(oid, _)| !counting.contains(oid)) {
             if let Some(enabled) = blurred.get(oid) {
                 let action = enabled.and_then(|enabled| self.state_of(*oid, user, enabled));
@@ -99,14 +100,20 @@ impl Draft<'_> {
                 continue;
             }
             let reason = if here.contains(oid) { NOT_COUNTING } else { LEFT };
-            let Some(action) = self.leaver(*oid, user, reason) else { continue };
-            removals += 1;
-            match action {
-                Action::DisableUser { .. } => self.plan.actions.push(action),
-                _ => last.push(action),
+            if reason == NOT_COUNTING && !self.missing_user_groups.is_empty() {
+                let why = format!(
+                    "it isn't clear whether they count: user_groups lists {:?}, which the directory doesn't have",
+                    self.missing_user_groups
+                );
+                self.plan.skipped.push(Skipped::new(user.label(), why));
+                continue;
+            }
+            match self.leaver(*oid, user, reason) {
+                Some(action @ Action::DisableUser { .. }) => self.plan.actions.push(action),
+                Some(action) => last.push(action),
+                None => {}
             }
         }
-        removals
     }
 
     fn leaver(&mut self, oid: Oid, user: &User, reason: &str) -> Option<Action> {
