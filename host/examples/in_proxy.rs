@@ -29,7 +29,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind(config.listen).await?;
     let gateway = Gateway::start(config).await?;
     println!("listening on {}", listener.local_addr()?);
-    axum::serve(listener, app(gateway)).await?;
+    // Who connects is what rate limits, log and audit log go by.
+    let app = app(gateway).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    axum::serve(listener, app).await?;
     Ok(())
 }
 

@@ -2,9 +2,12 @@
 //! every check, and for each step of directory synchronisation. It says who signed in; no code, token or secret is ever in it. The file is only ever appended to, and
 //! opened anew for each record, so that it can be rotated by renaming it.
 
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -14,11 +17,15 @@ use crate::capability::TraceId;
 use crate::gateway::{Check, Verdict};
 use crate::identity::{AccountKind, Identity};
 use crate::linking::Linking;
+use crate::metrics::ServiceMetrics;
 
 /// Where records go.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Audit {
     file: Option<PathBuf>,
+    /// Whether the last write failed, perhaps in the middle of a line.
+    torn: Arc<AtomicBool>,
+    metrics: ServiceMetrics,
 }
 
 /// One record.
@@ -28,6 +35,9 @@ pub struct Record<'a> {
     pub time: String,
     /// As on the person's page, and in the log.
     pub trace: &'a str,
+    /// The address that the request came from, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<IpAddr>,
     /// The provider's id.
     pub provider: &'a str,
     /// `begin` or `complete`: where it ended.
@@ -129,7 +139,14 @@ pub fn rfc3339(unix_ms: u64) -> String {
 impl Audit {
     /// To a file; of `None` nothing is written: the log has the trace ids all the same.
     pub fn new(file: Option<PathBuf>) -> Self {
-        Self { file }
+        Self { file, torn: Arc::default(), metrics: ServiceMetrics::default() }
+    }
+
+    /// The same, counting what couldn't be written there.
+    #[must_use]
+    pub fn counted(mut self, metrics: ServiceMetrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Whether the file can be written, before anybody signs in.
@@ -138,18 +155,35 @@ impl Audit {
         open(path).map(drop).map_err(|error| format!("the audit log {} can't be written: {error}", path.display()))
     }
 
-    /// Appends a record. A record that can't be written is an error in the log, and ends no sign-in.
+    /// Appends a record. One that can't be written, to a disk that is full or a file that isn't writable any more, is an error in
+    /// the log and a count in the metrics, and ends no sign-in: whoever can fill the disk could otherwise lock everybody out.
     pub fn write(&self, record: &impl Serialize, trace: &TraceId) {
         let Some(path) = &self.file else { return };
-        let outcome = serde_json::to_vec(record).map_err(std::io::Error::from).and_then(|mut line| {
+        // What a failed write left of a line mustn't spoil this one.
+        let is_torn = self.torn.load(Ordering::Relaxed) && !ends_with_line(path);
+        let mut line = if is_torn { vec![b'\n'] } else { Vec::new() };
+        let outcome = serde_json::to_writer(&mut line, record).map_err(std::io::Error::from).and_then(|()| {
             line.push(b'\n');
             // One write: lines of two hosts don't mix (POSIX, O_APPEND).
             open(path)?.write_all(&line)
         });
+        self.torn.store(outcome.is_err(), Ordering::Relaxed);
         if let Err(error) = outcome {
+            self.metrics.audit_failed();
             tracing::error!(%trace, path = %path.display(), %error, "audit record not written");
         }
     }
+}
+
+/// Whether the last byte is the end of a line; of a file that has none, or can't be read, it is.
+fn ends_with_line(path: &std::path::Path) -> bool {
+    let last = std::fs::File::open(path).and_then(|mut file| {
+        file.seek(SeekFrom::End(-1))?;
+        let mut byte = [b'\n'];
+        file.read_exact(&mut byte)?;
+        Ok(byte)
+    });
+    !last.is_ok_and(|byte| byte != [b'\n'])
 }
 
 fn open(path: &std::path::Path) -> std::io::Result<std::fs::File> {
@@ -179,6 +213,7 @@ mod tests {
             let record = Record {
                 time: rfc3339(0),
                 trace: "t",
+                client: Some("192.0.2.1".parse().unwrap()),
                 provider: "entra",
                 step: "complete",
                 flow: "enrollment",
@@ -206,6 +241,34 @@ mod tests {
         assert_eq!(codes("audit.1"), ["first", "second"]);
         assert_eq!(codes("audit.jsonl"), ["third"]);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_full_disk_is_counted_and_spoils_no_later_record() {
+        #[derive(Serialize)]
+        struct Line(&'static str);
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let metrics = crate::metrics::Metrics::new(&[]);
+        let audit = Audit::new(Some(path.clone())).counted(metrics.service());
+        let failures = || {
+            let text = metrics.text().unwrap();
+            text.lines().find_map(|line| line.strip_prefix("defguard_openid_audit_failures_total ")).unwrap().to_owned()
+        };
+        audit.write(&Line("first"), &TraceId::new());
+        std::fs::rename(&path, folder.path().join("aside")).unwrap();
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        assert_eq!(audit.try_open(), Ok(()), "it can be opened all the same");
+        audit.write(&Line("lost"), &TraceId::new());
+        assert_eq!(failures(), "1");
+        std::fs::remove_file(&path).unwrap();
+        // As much of the line as there was room for.
+        std::fs::write(&path, "[\"first\"]\n[\"lo").unwrap();
+        audit.write(&Line("second"), &TraceId::new());
+        audit.write(&Line("third"), &TraceId::new());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[\"first\"]\n[\"lo\n\"second\"\n\"third\"\n");
+        assert_eq!(failures(), "1");
     }
 
     #[test]

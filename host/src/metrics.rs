@@ -2,6 +2,10 @@
 //! browsers, and none of their business. Names of providers, steps, outcomes and codes are the only labels; nothing of a
 //! person is ever one, and a component can't make up labels without end.
 
+mod sandbox;
+mod service;
+mod storage;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +29,10 @@ use crate::config::{Provider, ProviderId};
 use crate::credential::expiries;
 use crate::gateway::Gateway;
 use crate::sync::metrics::SyncMetrics;
+
+pub use sandbox::SandboxMetrics;
+pub use service::{Present, ServiceMetrics};
+pub use storage::{Measured, StorageMetrics};
 
 /// The media type of OpenMetrics 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -162,6 +170,9 @@ pub struct Metrics {
     core: CoreMetrics,
     sync: SyncMetrics,
     directory: DirectoryMetrics,
+    service: ServiceMetrics,
+    storage: StorageMetrics,
+    key_set_age: Family<ProviderLabels, Gauge>,
     guest_memory_peak: Gauge,
     codes: Mutex<BTreeSet<String>>,
 }
@@ -193,6 +204,17 @@ impl Metrics {
         sync.register(&mut registry);
         let directory = DirectoryMetrics::default();
         directory.register(&mut registry);
+        let service = ServiceMetrics::default();
+        service.register(&mut registry);
+        let storage = StorageMetrics::default();
+        storage.register(&mut registry);
+        let key_set_age = Family::<ProviderLabels, Gauge>::default();
+        registry.register_with_unit(
+            "key_set_age",
+            "How long ago a provider's key set was fetched; without a row, there is none",
+            Unit::Seconds,
+            key_set_age.clone(),
+        );
         let guest_memory_peak = Gauge::default();
         registry.register_with_unit(
             "guest_memory_peak",
@@ -200,7 +222,18 @@ impl Metrics {
             Unit::Bytes,
             guest_memory_peak.clone(),
         );
-        Self { registry, logins, core, sync, directory, guest_memory_peak, codes: Mutex::default() }
+        Self {
+            registry,
+            logins,
+            core,
+            sync,
+            directory,
+            service,
+            storage,
+            key_set_age,
+            guest_memory_peak,
+            codes: Mutex::default(),
+        }
     }
 
     /// The most linear memory that a call of the plugin had, in bytes.
@@ -221,6 +254,34 @@ impl Metrics {
     /// Where the directory at sign-ins is counted; without any there are no rows.
     pub fn directory(&self) -> DirectoryMetrics {
         self.directory.clone()
+    }
+
+    /// Adds the rows of a sandbox.
+    #[must_use]
+    pub fn with_sandbox(mut self, sandbox: &SandboxMetrics) -> Self {
+        sandbox.register(&mut self.registry);
+        self
+    }
+
+    /// Where the storage is counted.
+    pub fn storage(&self) -> StorageMetrics {
+        self.storage.clone()
+    }
+
+    /// How long ago a provider's keys were fetched; `None`: there are none.
+    pub fn key_set_age(&self, provider: &ProviderId, age: Option<Duration>) {
+        let labels = ProviderLabels { provider: provider.to_string() };
+        match age {
+            Some(age) => {
+                self.key_set_age.get_or_create(&labels).set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+            }
+            None => drop(self.key_set_age.remove(&labels)),
+        }
+    }
+
+    /// Where the HTTP service is counted.
+    pub fn service(&self) -> ServiceMetrics {
+        self.service.clone()
     }
 
     /// Counts one step of a sign-in: `begin` or `complete`, how it ended (`ok`, `refused`, `failed`), and the stable code
@@ -260,6 +321,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     gateway.metrics().guest_memory_peak(gateway.guest_memory_peak());
+    for provider in &gateway.config().providers {
+        gateway.metrics().key_set_age(&provider.id, gateway.key_set_age(&provider.id));
+    }
     match gateway.metrics().text() {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("no metrics: {error}\n")).into_response(),

@@ -37,6 +37,7 @@ struct Inner {
 
 struct Value {
     bytes: Vec<u8>,
+    stored: Instant,
     expires: Instant,
 }
 
@@ -116,7 +117,7 @@ impl Inner {
         used.bytes = used.bytes.saturating_add(bytes.len());
         used.entries = used.entries.saturating_add(1);
         let expires = now + Duration::from_secs(u64::from(ttl_s));
-        self.values.insert(key, Value { bytes, expires });
+        self.values.insert(key, Value { bytes, stored: now, expires });
         true
     }
 }
@@ -125,6 +126,18 @@ impl Cache {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while it was held can't leave it half-written in a way that matters: it may forget anything.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long ago the newest live value whose name begins so was stored. A value that is kept for less than a minute is no
+    /// document but the memory of a failure, and doesn't count.
+    pub(crate) fn age(&self, namespace: &Namespace, prefix: &str) -> Option<Duration> {
+        const LASTING: Duration = Duration::from_secs(60);
+        let (inner, now) = (self.lock(), Instant::now());
+        let values = inner.values.iter().filter(|(key, value)| {
+            let is_document = value.expires > now && value.expires.duration_since(value.stored) >= LASTING;
+            is_document && &key.namespace == namespace && key.name.starts_with(prefix)
+        });
+        values.map(|(_, value)| now.duration_since(value.stored)).min()
     }
 
     fn get(&self, key: &Key) -> Option<Vec<u8>> {
@@ -171,6 +184,12 @@ impl Cache {
 
 impl CallState {
     fn cache_key(&self, key: &str) -> Option<(Key, Arc<Cache>)> {
+        let found = self.granted_cache_key(key);
+        self.metrics.capability("cache", if found.is_some() { "ok" } else { "denied" });
+        found
+    }
+
+    fn granted_cache_key(&self, key: &str) -> Option<(Key, Arc<Cache>)> {
         let context = self.grant.provider.as_ref()?;
         check_key(key).ok()?;
         let key = Key { namespace: context.namespace.clone(), name: key.to_owned() };
@@ -289,6 +308,26 @@ mod tests {
         let cache = Arc::new(Cache::default());
         let _lease = cache.claim(&key("k"), WAIT).await;
         assert!(matches!(cache.claim(&key("k"), Duration::from_millis(1)).await, (None, None)));
+    }
+
+    #[test]
+    fn how_old_a_document_is() {
+        let cache = Cache::default();
+        let namespace = Namespace::new("plugin", "p");
+        let now = Instant::now();
+        let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+        assert_eq!(cache.age(&namespace, "jwks/"), None, "nothing is there");
+        cache.lock().put(key("jwks/a"), b"failed".to_vec(), 10, now);
+        cache.lock().put(key("discovery/a"), b"d".to_vec(), 3600, now);
+        assert_eq!(cache.age(&namespace, "jwks/"), None, "a failure is no document");
+        cache.lock().put(key("jwks/a"), b"{}".to_vec(), 3600, ago(120));
+        assert_eq!(cache.age(&namespace, "jwks/").map(|age| age.as_secs() / 10), Some(12));
+        cache.lock().put(key("jwks/b"), b"{}".to_vec(), 3600, ago(60));
+        assert_eq!(cache.age(&namespace, "jwks/").map(|age| age.as_secs() / 10), Some(6), "the newest");
+        assert_eq!(cache.age(&Namespace::new("plugin", "q"), "jwks/"), None, "another provider's");
+        cache.lock().put(key("jwks/a"), b"{}".to_vec(), 61, ago(62));
+        cache.lock().put(key("jwks/b"), b"{}".to_vec(), 61, ago(62));
+        assert_eq!(cache.age(&namespace, "jwks/"), None, "over");
     }
 
     #[test]

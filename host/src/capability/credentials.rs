@@ -194,11 +194,27 @@ impl credentials::Host for CallState {
         request: Request,
         method: Method,
     ) -> wasmtime::Result<Result<Response, Failure>> {
+        let started = std::time::Instant::now();
         let result = send_authenticated(self, request, method).await;
+        self.metrics.capability("credentials", outcome(&result));
+        if let Some(context) = &self.grant.provider {
+            self.metrics.phase(context.id.as_str(), "token_request", started.elapsed());
+        }
         if let Err(Failure::Http(error)) = &result {
             note_denial(self, &Err(error.clone()));
         }
         Ok(result)
+    }
+}
+
+/// The metric's word for how a request ended.
+fn outcome(result: &Result<Response, Failure>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(Failure::MethodUnavailable) => "method_unavailable",
+        Err(Failure::CredentialUnusable(_)) => "credential_unusable",
+        Err(Failure::InvalidRequest(_)) => "invalid_request",
+        Err(Failure::Http(error)) => super::http::outcome::<()>(&Err(error.clone())),
     }
 }
 

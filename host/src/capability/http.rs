@@ -9,6 +9,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use url::{Host, Url};
 
 use super::address::{self, AddressRefusal};
@@ -16,6 +18,7 @@ use super::causes::{chain, tls_error};
 use super::{AllowedOrigins, ProviderContext};
 use crate::sandbox::bindings::defguard::openid::http::{self, Error, Method, Request, Response};
 use crate::sandbox::{CallState, Limits};
+use crate::telemetry::span;
 
 /// Bytes of a URL.
 const URL_BYTES: usize = 8192;
@@ -85,6 +88,7 @@ impl Outgoing {
             address::check(address, self.loopback_allowed).map_err(|refusal| denied(&prepared.url, refusal))?;
         }
         let Prepared { method, url, headers, body, timeout, max_bytes } = prepared;
+        let url_host = url.host_str().unwrap_or_default().to_owned();
         let mut request = self.client.request(method, url.clone()).headers(headers);
         if let Some(body) = body {
             request = request.body(body);
@@ -93,7 +97,15 @@ impl Outgoing {
             let response = request.send().await.map_err(|error| classify(&url, &error))?;
             receive(response, max_bytes).await
         };
-        tokio::time::timeout(timeout.min(limits.http_timeout), exchange).await.unwrap_or(Err(Error::Timeout))
+        // The origin's host only: paths and queries hold tenants and people. No `traceparent` goes along.
+        let span = span!("http", server.address = url_host, http.response.status_code = Empty, outcome = Empty);
+        let exchange = tokio::time::timeout(timeout.min(limits.http_timeout), exchange).instrument(span.clone());
+        let result = exchange.await.unwrap_or(Err(Error::Timeout));
+        span.record("outcome", outcome(&result));
+        if let Ok(response) = &result {
+            span.record("http.response.status_code", response.status);
+        }
+        result
     }
 }
 
@@ -276,6 +288,23 @@ impl CallState {
     }
 }
 
+/// The metric's word for how a request ended.
+pub(super) fn outcome<T>(result: &Result<T, Error>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(Error::Denied(_)) => "denied",
+        Err(Error::InvalidRequest(_)) => "invalid_request",
+        Err(Error::Dns(_)) => "dns",
+        Err(Error::Connect(_)) => "connect",
+        Err(Error::Tls(_)) => "tls",
+        Err(Error::Timeout) => "timeout",
+        Err(Error::TooLarge(_)) => "too_large",
+        Err(Error::Protocol(_)) => "protocol",
+        Err(Error::BudgetExhausted) => "budget_exhausted",
+        Err(Error::Other(_)) => "other",
+    }
+}
+
 /// Says in the log that a component asked for what it may not have: worth an operator's look.
 pub(super) fn note_denial(state: &CallState, result: &Result<Response, Error>) {
     if let Err(Error::Denied(reason)) = result {
@@ -290,6 +319,7 @@ impl http::Host for CallState {
             Ok((context, prepared)) => context.outgoing.send(prepared, &self.limits).await,
             Err(error) => Err(error),
         };
+        self.metrics.capability("http", outcome(&result));
         note_denial(self, &result);
         Ok(result)
     }
@@ -299,6 +329,7 @@ impl http::Host for CallState {
         if requests.len() > batch {
             let error =
                 Error::InvalidRequest(format!("at most {batch} requests at once, these are {}", requests.len()));
+            self.metrics.capability("http", "invalid_request");
             return Ok(requests.iter().map(|_| Err(error.clone())).collect());
         }
         let prepared: Vec<_> = requests.into_iter().map(|request| self.prepare_spent(request)).collect();
@@ -312,6 +343,7 @@ impl http::Host for CallState {
         }))
         .await;
         for result in &results {
+            self.metrics.capability("http", outcome(result));
             note_denial(self, result);
         }
         Ok(results)

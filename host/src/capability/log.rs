@@ -13,9 +13,11 @@ impl log::Host for CallState {
     async fn write(&mut self, entry: Entry) -> wasmtime::Result<()> {
         let Some(left) = self.log_records_left.checked_sub(1) else {
             self.log_records_dropped = self.log_records_dropped.saturating_add(1);
+            self.metrics.capability("log", "budget_exhausted");
             return Ok(());
         };
         self.log_records_left = left;
+        self.metrics.capability("log", "ok");
         let event = clean(&entry.event, NAME_BYTES);
         let fields = fields(&entry);
         let trace = self.grant.trace.as_str();

@@ -15,6 +15,7 @@ mod random;
 mod storage;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use cache::Cache;
@@ -27,28 +28,43 @@ pub use origin::AllowedOrigins;
 use crate::config::ProviderId;
 use crate::storage::{Namespace, Storage};
 
-/// Names one request of a browser in its error page, the log and the component's checks. It is no secret.
+/// Names one request of a browser in its error page, the log and the component's checks, and remembers who asked. It is no
+/// secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceId(String);
+pub struct TraceId {
+    id: String,
+    client: Option<IpAddr>,
+}
 
 impl TraceId {
     /// A new one: ten letters and digits that can be read out over the phone (no i, l, o, u).
     pub fn new() -> Self {
+        Self::asked_by(None)
+    }
+
+    /// As [`TraceId::new`], for a request of this client.
+    pub fn asked_by(client: Option<IpAddr>) -> Self {
         const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let mut bytes = [0_u8; 10];
         // If the system has no randomness the id is all zeros: it only names.
         let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes);
-        Self(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).copied()).map(char::from).collect())
+        let letters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).copied());
+        Self { id: letters.map(char::from).collect(), client }
+    }
+
+    /// Who asked, if that is known.
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
     }
 
     /// As it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.id
     }
 
     /// As a header of the answer, for programs that don't read pages.
     pub(crate) fn header(&self) -> [(&'static str, String); 1] {
-        [("x-request-id", self.0.clone())]
+        [("x-request-id", self.id.clone())]
     }
 }
 
@@ -60,7 +76,7 @@ impl Default for TraceId {
 
 impl fmt::Display for TraceId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.id)
     }
 }
 

@@ -22,7 +22,22 @@ impl From<StorageError> for Error {
     }
 }
 
+/// The metric's word for how a call ended.
+fn outcome<T>(result: &Result<T, Error>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(Error::Invalid(_)) => "invalid_request",
+        Err(Error::QuotaExceeded) => "quota_exceeded",
+        Err(Error::Unavailable(_) | Error::Other(_)) => "unavailable",
+    }
+}
+
 impl CallState {
+    fn counted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        self.metrics.capability("storage", outcome(&result));
+        result
+    }
+
     fn storage_key(&self, key: &str) -> Result<(Key, std::sync::Arc<super::ProviderContext>), Error> {
         let context =
             self.grant.provider.clone().ok_or_else(|| Error::Unavailable("not granted to this call".into()))?;
@@ -51,20 +66,22 @@ fn entry(context: &super::ProviderContext, value: Vec<u8>, ttl_s: u32) -> Result
 
 impl storage::Host for CallState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
-        Ok(async {
+        let result = async {
             let (key, context) = self.storage_key(&key)?;
             Ok(context.storage.get(&key, context.clock.now_unix_ms()).await?)
         }
-        .await)
+        .await;
+        Ok(self.counted(result))
     }
 
     async fn put(&mut self, key: String, value: Vec<u8>, ttl_s: u32) -> wasmtime::Result<Result<(), Error>> {
-        Ok(async {
+        let result = async {
             let (key, context) = self.storage_key(&key)?;
             let entry = entry(&context, value, ttl_s)?;
             Ok(context.storage.put(key, entry, context.clock.now_unix_ms()).await?)
         }
-        .await)
+        .await;
+        Ok(self.counted(result))
     }
 
     async fn put_if_absent(
@@ -77,11 +94,12 @@ impl storage::Host for CallState {
     }
 
     async fn take(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
-        Ok(async {
+        let result = async {
             let (key, context) = self.storage_key(&key)?;
             Ok(context.storage.take(key, context.clock.now_unix_ms()).await?)
         }
-        .await)
+        .await;
+        Ok(self.counted(result))
     }
 
     async fn compare_and_swap(
@@ -91,11 +109,12 @@ impl storage::Host for CallState {
         value: Vec<u8>,
         ttl_s: u32,
     ) -> wasmtime::Result<Result<bool, Error>> {
-        Ok(async {
+        let result = async {
             let (key, context) = self.storage_key(&key)?;
             let entry = entry(&context, value, ttl_s)?;
             Ok(context.storage.compare_and_swap(key, expected, entry, context.clock.now_unix_ms()).await?)
         }
-        .await)
+        .await;
+        Ok(self.counted(result))
     }
 }

@@ -16,6 +16,7 @@ use crate::config::{Config, HandoverConfig, Problem};
 use crate::credential::notices;
 use crate::gateway::component_problems;
 use crate::sandbox::{Limits, Plugin, Runtime};
+use crate::service::tls;
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -93,6 +94,7 @@ pub(super) async fn check(arguments: &Check) -> Result<ExitCode, Failure> {
     };
     if let Some(config) = &examined.config {
         problems.extend(expiring(config));
+        problems.extend(certificate(config));
         problems.extend(admin(config));
     }
     crate::config::locate(path, &mut problems);
@@ -162,6 +164,27 @@ fn expiring(config: &Config) -> Vec<Problem> {
         })
     });
     notices.collect()
+}
+
+/// The certificate of our own listener.
+fn certificate(config: &Config) -> Vec<Problem> {
+    const KEY: &str = "tls.certificate_file";
+    let Some(tls) = &config.tls else { return Vec::new() };
+    let now_unix_s = SystemClock.now_unix_ms() / 1000;
+    let facts = match tls::examine(tls, &config.public_url) {
+        Ok(facts) => facts,
+        Err(error) => return vec![Problem::error(KEY, error.to_string(), "")],
+    };
+    if !(facts.not_before_unix_s..=facts.not_after_unix_s).contains(&now_unix_s) {
+        return vec![Problem::error(
+            KEY,
+            "this certificate can't be used today",
+            "renew it: its dates are past or to come",
+        )];
+    }
+    let warning =
+        |text: String| Problem { is_warning: true, ..Problem::error(KEY, format!("the certificate {text}"), "") };
+    tls::warnings(&facts, now_unix_s).into_iter().map(|text| warning(text.to_string())).collect()
 }
 
 /// The playground, tried and not served.

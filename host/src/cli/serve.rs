@@ -12,6 +12,8 @@ use super::Failure;
 use crate::admin::{self, PLAYGROUND_PATH, Site};
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::service::Server;
+use crate::service::tls::Tls;
 use crate::sync::control;
 use crate::sync::schedule::Schedule;
 use crate::{metrics, telemetry, web};
@@ -21,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(50);
 
 pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path)?;
-    telemetry::start(&config.log);
+    let traces = telemetry::start_traced(&config.log, config.telemetry.as_ref())?;
     let metrics_listener = match config.metrics_listen {
         Some(address) => Some(bind(address, "metrics.listen").await?),
         None => None,
@@ -40,7 +42,8 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     if let Some(listener) = metrics_listener {
         tracing::info!(address = %listener.local_addr()?, "metrics");
         // It ends with the process: a scrape that is cut off comes again.
-        tokio::spawn(axum::serve(listener, metrics::router(Arc::clone(&gateway))).into_future());
+        let router = metrics::router(Arc::clone(&gateway)).merge(web::probes(&gateway));
+        tokio::spawn(axum::serve(listener, router).into_future());
     }
     if let Some((listener, router)) = admin {
         tracing::info!(url = format!("http://{}{PLAYGROUND_PATH}", listener.local_addr()?), "playground");
@@ -54,8 +57,15 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     let listener = bind(gateway.config().listen, "listen").await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, sign_in = format!("{}/openid/sign-in", gateway.config().public_url.origin()), "serving");
-    let app = web::standalone(gateway).into_make_service_with_connect_info::<SocketAddr>();
-    let (stopped, mut stop) = tokio::sync::watch::channel(false);
+    let tls = match &gateway.config().tls {
+        Some(config) => Some(Tls::start(config, &gateway.config().public_url, gateway.metrics().service())?),
+        None => None,
+    };
+    if let Some(tls) = &tls {
+        tokio::spawn(Arc::clone(tls).watch());
+    }
+    let server = Server::new(listener, gateway.config(), gateway.metrics().service()).with_tls(tls);
+    let app = web::standalone(Arc::clone(&gateway));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let waiting = async move {
@@ -63,18 +73,14 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        gateway.drain();
         tracing::info!("stopping: no new connections, calls under way finish");
-        // The receiver below lives as long as this function.
-        let _ = stopped.send(true);
     };
-    let serving = axum::serve(listener, app).with_graceful_shutdown(waiting).into_future();
-    tokio::select! {
-        outcome = serving => outcome?,
-        () = async {
-            // The sender is dropped only after it has sent.
-            let _ = stop.wait_for(|stopped| *stopped).await;
-            tokio::time::sleep(DRAIN).await;
-        } => tracing::warn!("calls were still under way after {} s", DRAIN.as_secs()),
+    if !server.serve(app, waiting, DRAIN).await {
+        tracing::warn!("calls were still under way after {} s", DRAIN.as_secs());
+    }
+    if let Some(traces) = traces {
+        traces.finish().await;
     }
     tracing::info!("stopped");
     Ok(())

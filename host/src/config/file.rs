@@ -11,7 +11,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::examination::{self, Examination};
 use super::reference::names;
 use super::{CallbackPage, Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl};
-use super::{DirectoryApply, HandoverConfig, Provider, admin, handover, provider, storage};
+use super::{DirectoryApply, HandoverConfig, Provider, admin, handover, limits, provider, storage, telemetry, tls};
+use crate::client::TrustedProxies;
 use crate::upstream::UpstreamConfig;
 
 /// Reads tables and remembers what was wrong.
@@ -186,6 +187,10 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let listen = listen(reader, table);
     let plugin = plugin(reader, table);
     let upstream = upstream(reader, table);
+    let trusted_proxies = trusted_proxies(reader, table);
+    let limits = limits::read(reader, table);
+    let tls = tls::read(reader, table);
+    let telemetry = telemetry::read(reader, table);
     let storage = storage::read(reader, table);
     let handover = handover::read(reader, table, loopback_http);
     let log = log(reader, table);
@@ -207,6 +212,10 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         listen: listen?,
         plugin: plugin?,
         upstream: upstream?,
+        trusted_proxies: trusted_proxies?,
+        limits: limits?,
+        tls: tls?,
+        telemetry: telemetry?,
         storage: storage?,
         handover: handover?,
         providers,
@@ -283,30 +292,26 @@ fn plugin(reader: &mut Reader, table: &Table) -> Option<PathBuf> {
     }
 }
 
-/// `upstream` and `trusted_proxies`.
+/// `upstream`.
 #[expect(clippy::option_option, reason = "wrong, none, or one")]
 fn upstream(reader: &mut Reader, table: &Table) -> Option<Option<UpstreamConfig>> {
-    let trusted_proxies = trusted_proxies(reader, table);
     if !table.contains_key("upstream") {
-        if table.contains_key("trusted_proxies") {
-            reader.problem("trusted_proxies", "it means nothing without upstream", "leave it out");
-        }
         return Some(None);
     }
     let text = reader.text(table, "", "upstream")?;
     let hint = "the Defguard proxy's own address, beside this host: \"http://127.0.0.1:8081\"";
     let authority = UpstreamConfig::parse(&text).map_err(|message| reader.problem("upstream", message, hint)).ok()?;
-    Some(Some(UpstreamConfig { authority, trusted_proxies: trusted_proxies? }))
+    Some(Some(UpstreamConfig { authority }))
 }
 
-fn trusted_proxies(reader: &mut Reader, table: &Table) -> Option<Vec<IpNet>> {
+fn trusted_proxies(reader: &mut Reader, table: &Table) -> Option<TrustedProxies> {
     let hint = "[\"10.0.0.0/8\"]: the reverse proxies in front of this host";
-    let Some(value) = table.get("trusted_proxies") else { return Some(Vec::new()) };
+    let Some(value) = table.get("trusted_proxies") else { return Some(TrustedProxies::default()) };
     let Value::Array(items) = value else {
         reader.problem("trusted_proxies", format!("expected a list, found {}", value.type_str()), hint);
         return None;
     };
-    let mut nets = Vec::new();
+    let mut nets: Vec<IpNet> = Vec::new();
     for item in items {
         let text = item.as_str().unwrap_or_default();
         match text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)) {
@@ -314,7 +319,7 @@ fn trusted_proxies(reader: &mut Reader, table: &Table) -> Option<Vec<IpNet>> {
             Err(_) => reader.problem("trusted_proxies", format!("{item} is neither an address nor a network"), hint),
         }
     }
-    (nets.len() == items.len()).then_some(nets)
+    (nets.len() == items.len()).then(|| nets.into())
 }
 
 fn pages(reader: &mut Reader, table: &Table, has_upstream: bool) -> PagesConfig {

@@ -9,11 +9,14 @@ mod error;
 mod examination;
 mod file;
 mod handover;
+mod limits;
 mod logo;
 mod provider;
 pub mod reference;
 mod secret;
 mod storage;
+mod telemetry;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,10 +28,14 @@ pub use directory::{DirectoryApply, DirectoryConfig, LeaverBehavior, SyncTarget}
 pub use error::{ConfigError, Problem};
 pub use examination::Examination;
 pub(crate) use file::locate_in as locate;
+pub use limits::{LimitsConfig, Rate};
 pub use logo::Logo;
 pub use provider::{ApprovedLink, Provider, ProviderId, ProviderKind};
 pub use secret::Secret;
+pub use telemetry::TelemetryConfig;
+pub use tls::TlsConfig;
 
+use crate::client::TrustedProxies;
 use crate::core_api::CoreSettings;
 use crate::handover::{CoreOptions, LocalAccountSeed};
 use crate::storage::StorageConfig;
@@ -47,6 +54,14 @@ pub struct Config {
     pub plugin: PathBuf,
     /// The Defguard proxy behind this host, if there is one.
     pub upstream: Option<UpstreamConfig>,
+    /// The reverse proxies in front whose `X-Forwarded-For` counts.
+    pub trusted_proxies: TrustedProxies,
+    /// What one client, and all together, may ask.
+    pub limits: LimitsConfig,
+    /// The certificate of this host's own listener, if it speaks TLS.
+    pub tls: Option<TlsConfig>,
+    /// Where traces go, if anywhere.
+    pub telemetry: Option<TelemetryConfig>,
     /// Durable state.
     pub storage: StorageConfig,
     /// What becomes of an identity.
@@ -105,6 +120,11 @@ impl PublicUrl {
     pub fn authority(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The host, as certificates name it: without the brackets of an IPv6 address.
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }
 
     /// Whether it is `https`.

@@ -52,7 +52,8 @@ impl Gateway {
         let weighed = match (object_id, self.grant(provider, trace)) {
             (Some(object_id), Ok(grant)) => {
                 let plugin = self.slot.current();
-                let answer = plugin.person(grant, &provider.component_json, object_id, budget).await;
+                let asking = plugin.person(grant, &provider.component_json, object_id, budget);
+                let answer = self.phase("directory", provider, asking).await;
                 at_login::weigh(&provider.id, object_id, answer)
             }
             _ => Weighed::not_in_directory(),

@@ -1,11 +1,16 @@
 //! The two steps of a login.
 
+use std::time::Instant;
+
+use tracing::Instrument as _;
+
 use crate::capability::TraceId;
 use crate::config::Provider;
 use crate::handover::{Enrollment, HandoverRequest};
 use crate::identity::Identity;
 use crate::linking::{EmailLinking, Linking};
 use crate::sandbox::CallError;
+use crate::telemetry::span;
 
 use super::contract::{BeginRequest, CompleteRequest};
 use super::told::{Step, Told};
@@ -45,6 +50,14 @@ struct LetIn {
 }
 
 impl Gateway {
+    /// Does a part of a sign-in: timed, and in a span of its own.
+    pub(super) async fn phase<T>(&self, phase: &'static str, provider: &Provider, work: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let result = work.instrument(span!("phase", otel.name = phase, provider = provider.id.as_str())).await;
+        self.slot.current().runtime().metrics().phase(provider.id.as_str(), phase, started.elapsed());
+        result
+    }
+
     /// The first step: where to send the browser.
     pub async fn begin(
         &self,
@@ -59,7 +72,8 @@ impl Gateway {
             redirect_uri: self.config.redirect_uri(&provider.id),
             login_hint,
         };
-        let outcome = self.slot.current().begin(self.grant(provider, trace)?, &request).await;
+        let plugin = self.slot.current();
+        let outcome = self.phase("begin", provider, plugin.begin(self.grant(provider, trace)?, &request)).await;
         // A component, or a provider's document, doesn't make an open redirector of this host (V18).
         let result = settle(outcome).and_then(|begun| match provider.allowed.check(&begun.url) {
             Ok(_) => Ok(begun),
@@ -159,7 +173,8 @@ impl Gateway {
         trace: &TraceId,
         told: &mut Told,
     ) -> Result<LetIn, LoginError> {
-        let outcome = self.slot.current().complete(self.grant(provider, trace)?, request).await;
+        let plugin = self.slot.current();
+        let outcome = self.phase("complete", provider, plugin.complete(self.grant(provider, trace)?, request)).await;
         let completion = settle(outcome)?;
         let identity = Identity::from_component(provider.id.as_str(), completion.identity);
         identity.check().map_err(|reason| {
@@ -179,7 +194,8 @@ impl Gateway {
     ) -> Result<Completed, LoginError> {
         let LetIn { identity, email_linking, .. } = let_in;
         let asked = handover_request(provider, &identity, &email_linking);
-        let result = self.handover.hand_over(&asked, trace, &mut told.checks).await;
+        let handing_over = self.handover.hand_over(&asked, trace, &mut told.checks);
+        let result = self.phase("handover", provider, handing_over).await;
         told.decided(result.as_ref().map(|handed_over| &handed_over.linking));
         match result {
             Ok(handed_over) => {

@@ -4,6 +4,7 @@
 mod directory;
 mod error;
 mod login;
+mod readiness;
 mod start;
 mod told;
 
@@ -36,6 +37,7 @@ pub struct Gateway {
     storage: Arc<dyn Storage>,
     at_login: AtLogin,
     clock: Arc<dyn Clock>,
+    readiness: readiness::Readiness,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 

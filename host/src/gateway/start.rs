@@ -8,12 +8,13 @@ use crate::capability::{Cache, ClientCredential, Clock, Outgoing, ProviderContex
 use crate::config::{Config, ConfigError, HandoverConfig, Problem, Provider};
 use crate::credential;
 use crate::handover::{CoreHandover, Handover, LocalHandover};
-use crate::metrics::Metrics;
+use crate::metrics::{Measured, Metrics};
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
 use crate::sandbox::{CallError, Limits, Plugin, PluginSlot, Runtime, watch};
 use crate::storage::{Namespace, Storage};
 use crate::sync::at_login::AtLogin;
 
+use super::readiness::Readiness;
 use super::{Gateway, StartError};
 
 /// How often the plugin's file is looked at.
@@ -45,6 +46,10 @@ impl Gateway {
         let audit = Audit::new(config.audit_file.clone());
         audit.try_open().map_err(StartError::Audit)?;
         let runtime = Arc::new(Runtime::new(limits)?);
+        let metrics = Metrics::new(&config.providers).with_sandbox(runtime.metrics());
+        let audit = audit.counted(metrics.service());
+        let storage: Arc<dyn Storage> =
+            Arc::new(Measured::new(storage, config.storage.url.backend(), metrics.storage()));
         let plugin = Plugin::load(&runtime, &config.plugin).await?;
         for warning in validate(&plugin, &config).await? {
             tracing::warn!(key = %warning.path, "{} ({})", warning.message, warning.hint);
@@ -57,7 +62,6 @@ impl Gateway {
             .iter()
             .map(|provider| (provider.id.clone(), Arc::new(context(provider, &storage, &outgoing, &cache, &clock))))
             .collect();
-        let metrics = Metrics::new(&config.providers);
         let handover: Box<dyn Handover> = match &config.handover {
             HandoverConfig::Local { accounts } => {
                 let url = format!("{}/", config.public_url.origin());
@@ -81,7 +85,20 @@ impl Gateway {
             tokio::spawn(credential::watch(config.providers.clone(), Arc::clone(&clock))),
         ];
         let at_login = AtLogin::new(metrics.directory());
-        Ok(Arc::new(Self { config, slot, providers, handover, audit, metrics, storage, at_login, clock, tasks }))
+        let readiness = Readiness::default();
+        Ok(Arc::new(Self {
+            config,
+            slot,
+            providers,
+            handover,
+            audit,
+            metrics,
+            storage,
+            at_login,
+            clock,
+            readiness,
+            tasks,
+        }))
     }
 }
 

@@ -79,6 +79,7 @@ impl Gateway {
         let record = Record {
             time: audit::rfc3339(self.clock.now_unix_ms()),
             trace: trace.as_str(),
+            client: trace.client(),
             provider: provider.id.as_str(),
             step: step.as_str(),
             flow: match flow {

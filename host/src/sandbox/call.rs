@@ -10,6 +10,7 @@ use super::bindings::{Plugin, PluginPre};
 use super::engine::Runtime;
 use super::limits::Limits;
 use crate::capability::Grant;
+use crate::metrics::SandboxMetrics;
 
 /// Why a call of the component gave no answer. The host goes on in every case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +59,7 @@ pub struct CallState {
     ticks_left: u32,
     pub(crate) limits: Arc<Limits>,
     pub(crate) grant: Grant,
+    pub(crate) metrics: SandboxMetrics,
     pub(crate) started: Instant,
     pub(crate) http_requests_left: u32,
     pub(crate) log_records_left: u32,
@@ -119,9 +121,12 @@ pub(super) async fn run_within<T>(
     body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
     // Beyond the pool instantiation fails instead of waiting: so wait here.
+    let waits = runtime.metrics().waits();
     let Ok(Ok(_permit)) = tokio::time::timeout(limits.queue_wait, runtime.gate().acquire()).await else {
         return Err(CallError::Busy(limits.concurrent_calls));
     };
+    drop(waits);
+    let _runs = runtime.metrics().runs();
     let mut store = store(runtime, grant, limits);
     let outcome = tokio::time::timeout(limits.call_wall, async {
         let plugin =
@@ -162,6 +167,7 @@ fn store(runtime: &Runtime, grant: Grant, limits: &Arc<Limits>) -> Store<CallSta
         limiter,
         ticks_left: limits.call_cpu_ticks,
         grant,
+        metrics: runtime.metrics().clone(),
         started: Instant::now(),
         http_requests_left: limits.http_requests,
         log_records_left: limits.log_records,

@@ -1,8 +1,8 @@
 //! The one wasmtime engine of the process, its clock, and the linker with the contract's imports and nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
@@ -12,6 +12,7 @@ use super::LoadError;
 use super::bindings;
 use super::call::CallState;
 use super::limits::Limits;
+use crate::metrics::SandboxMetrics;
 
 /// Engine, linker and epoch clock: made once, shared by every plugin and call (one engine, one linker: GHSA-hgjw,
 /// GHSA-hfr4).
@@ -24,6 +25,8 @@ pub struct Runtime {
     gate: Semaphore,
     asides: Semaphore,
     memory_peak: AtomicUsize,
+    ticks: Arc<Ticks>,
+    metrics: SandboxMetrics,
 }
 
 impl Runtime {
@@ -43,10 +46,14 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        start_epochs(&engine, limits.epoch_tick)?;
+        let ticks = Arc::new(Ticks::default());
+        start_epochs(&engine, limits.epoch_tick, &ticks)?;
         let gate = Semaphore::new(limits.concurrent_calls as usize);
         let asides = Semaphore::new(limits.asides() as usize);
-        Ok(Self { engine, linker, limits, directory_limits, pooling, gate, asides, memory_peak: AtomicUsize::new(0) })
+        let memory_peak = AtomicUsize::new(0);
+        let metrics = SandboxMetrics::default();
+        metrics.instances(limits.concurrent_calls);
+        Ok(Self { engine, linker, limits, directory_limits, pooling, gate, asides, memory_peak, ticks, metrics })
     }
 
     /// The engine that compiled every component of this runtime.
@@ -67,6 +74,16 @@ impl Runtime {
     /// Whether instances come from the pool.
     pub fn is_pooling(&self) -> bool {
         self.pooling
+    }
+
+    /// What is measured of its calls.
+    pub fn metrics(&self) -> &SandboxMetrics {
+        &self.metrics
+    }
+
+    /// Whether the epoch clock runs: without it nothing stops a call that loops.
+    pub fn is_ticking(&self) -> bool {
+        self.ticks.is_running()
     }
 
     /// The most linear memory that a call had at its end, in bytes: of all calls since the start, those that failed too.
@@ -94,15 +111,47 @@ impl Runtime {
     }
 }
 
+/// When the epoch clock ticked last.
+struct Ticks {
+    since: Instant,
+    last_ms: AtomicU64,
+}
+
+/// A tick takes 10 ms; a machine may be busy for a while.
+const TICKS_STOPPED: Duration = Duration::from_secs(5);
+
+impl Default for Ticks {
+    fn default() -> Self {
+        Self { since: Instant::now(), last_ms: AtomicU64::new(0) }
+    }
+}
+
+impl Ticks {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn tick(&self) {
+        self.last_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn is_running(&self) -> bool {
+        let ago = self.now_ms().saturating_sub(self.last_ms.load(Ordering::Relaxed));
+        Duration::from_millis(ago) < TICKS_STOPPED
+    }
+}
+
 /// Advances the engine's epoch every tick, on a thread of its own: it must run when every worker is inside a component.
 /// It ends with the engine.
-fn start_epochs(engine: &Engine, tick: Duration) -> Result<(), LoadError> {
+fn start_epochs(engine: &Engine, tick: Duration, ticks: &Arc<Ticks>) -> Result<(), LoadError> {
     let weak = engine.weak();
+    let ticks = Arc::clone(ticks);
     std::thread::Builder::new()
         .name("epochs".into())
         .spawn(move || {
             while let Some(engine) = weak.upgrade() {
                 engine.increment_epoch();
+                ticks.tick();
                 drop(engine);
                 std::thread::sleep(tick);
             }
@@ -153,4 +202,17 @@ fn configuration(limits: &Limits, pooling: bool) -> Config {
         config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_stands_still_is_noticed() {
+        let ticks = Ticks { since: Instant::now().checked_sub(TICKS_STOPPED * 2).unwrap(), ..Ticks::default() };
+        assert!(!ticks.is_running(), "it never ticked");
+        ticks.tick();
+        assert!(ticks.is_running());
+    }
 }

@@ -174,6 +174,17 @@ impl FromStr for StorageUrl {
     }
 }
 
+impl StorageUrl {
+    /// The backend's name, as the URL begins: for metrics.
+    pub fn backend(&self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redb(_) => "redb",
+            Self::Redis(_) => "redis",
+        }
+    }
+}
+
 /// `[storage]`.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {

@@ -4,20 +4,20 @@
 mod headers;
 mod tunnel;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use axum::http::{HeaderValue, StatusCode, Version};
 use axum::response::Response;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use ipnet::IpNet;
 
+use crate::client::{TrustedProxies, peer};
 use crate::config::PublicUrl;
 
 /// For a connection to be made.
@@ -32,8 +32,6 @@ const HEAD_AFTER_BODY: Duration = Duration::from_mins(10);
 pub struct UpstreamConfig {
     /// `host:port` of the proxy.
     pub authority: String,
-    /// Reverse proxies in front of us whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl UpstreamConfig {
@@ -84,12 +82,12 @@ pub struct Upstream {
     client: Client<HttpConnector, Body>,
     authority: String,
     public: Arc<PublicUrl>,
-    trusted: Arc<[IpNet]>,
+    trusted: TrustedProxies,
 }
 
 impl Upstream {
     /// Connections are kept and used again.
-    pub fn new(config: &UpstreamConfig, public: &PublicUrl) -> Self {
+    pub fn new(config: &UpstreamConfig, public: &PublicUrl, trusted: &TrustedProxies) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
@@ -97,13 +95,13 @@ impl Upstream {
             client: Client::builder(TokioExecutor::new()).build(connector),
             authority: config.authority.clone(),
             public: Arc::new(public.clone()),
-            trusted: config.trusted_proxies.clone().into(),
+            trusted: trusted.clone(),
         }
     }
 
     /// Passes a request on, and the answer back.
     pub async fn pass(&self, mut request: Request) -> Result<Response, UpstreamError> {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+        let peer = peer(request.extensions());
         let has_body = !http_body::Body::is_end_stream(request.body());
         let waiting = tunnel::wanted(&mut request);
         self.address(&mut request)?;
@@ -122,7 +120,7 @@ impl Upstream {
     }
 
     fn forwarding(&self, peer: Option<IpAddr>) -> headers::Forwarding<'_> {
-        let is_trusted = peer.is_some_and(|peer| self.trusted.iter().any(|net| net.contains(&peer)));
+        let is_trusted = peer.is_some_and(|peer| self.trusted.contains(peer));
         headers::Forwarding { peer, is_trusted, public: &self.public }
     }
 

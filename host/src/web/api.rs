@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
-use super::BODY_BYTES;
 use super::answer::Answer;
 use super::cookies::{self, Fresh, SameSite};
 use super::elsewhere::Elsewhere;
+use super::guard::{self, Guard};
 use crate::capability::TraceId;
 use crate::config::Provider;
 use crate::gateway::{Completed, Flow, Gateway, LoginError};
@@ -66,14 +65,13 @@ struct ProviderInfo<'a> {
 /// `POST /api/v1/openid/auth_info`.
 pub(super) async fn auth_info(
     State(gateway): State<Arc<Gateway>>,
+    Extension(guard): Extension<Arc<Guard>>,
     elsewhere: Option<Extension<Elsewhere>>,
+    trace: TraceId,
     request: Request,
 ) -> Response {
-    let trace = TraceId::new();
-    let (parts, body) = match whole(request).await {
-        Ok(whole) => whole,
-        Err(answer) => return answer.json(&trace),
-    };
+    let (parts, body) = request.into_parts();
+    let body = guard::bytes(body).await;
     let headers = &parts.headers;
     let request: AuthInfoRequest = match read(headers, &body) {
         Ok(request) => request,
@@ -85,21 +83,15 @@ pub(super) async fn auth_info(
             None => no_mfa().json(&trace),
         };
     }
+    if let Err(answer) = guard.step(&trace) {
+        return answer.json(&trace);
+    }
     match begin(&gateway, headers, request.provider.as_deref(), Flow::Enrollment, &trace).await {
         Ok((url, display_name, cookies)) => {
             let body = AuthInfoResponse { url: &url, button_display_name: &display_name };
             (StatusCode::OK, trace.header(), cookies, Json(body)).into_response()
         }
         Err(error) => Answer::from(&error).json(&trace),
-    }
-}
-
-/// A request with its body, which is small.
-async fn whole(request: Request) -> Result<(Parts, Bytes), Answer> {
-    let (parts, body) = request.into_parts();
-    match axum::body::to_bytes(body, BODY_BYTES).await {
-        Ok(body) => Ok((parts, body)),
-        Err(_) => Err(Answer::malformed("The request's body broke off, or is larger than any that this takes.")),
     }
 }
 
@@ -128,14 +120,13 @@ pub(super) async fn begin(
 /// `POST /api/v1/openid/callback`.
 pub(super) async fn callback(
     State(gateway): State<Arc<Gateway>>,
+    Extension(guard): Extension<Arc<Guard>>,
     elsewhere: Option<Extension<Elsewhere>>,
+    trace: TraceId,
     request: Request,
 ) -> Response {
-    let trace = TraceId::new();
-    let (parts, body) = match whole(request).await {
-        Ok(whole) => whole,
-        Err(answer) => return answer.json(&trace),
-    };
+    let (parts, body) = request.into_parts();
+    let body = guard::bytes(body).await;
     let headers = &parts.headers;
     let request: CallbackRequest = match read(headers, &body) {
         Ok(request) => request,
@@ -146,6 +137,9 @@ pub(super) async fn callback(
             return elsewhere.answer(Request::from_parts(parts, body.into())).await;
         }
         return Answer::malformed("Invalid flow type for OpenID enrollment callback").json(&trace);
+    }
+    if let Err(answer) = guard.step(&trace) {
+        return answer.json(&trace);
     }
     let parameters: Vec<(String, String)> = [
         ("code", request.code),
@@ -264,8 +258,8 @@ fn is_oversized(parameters: &[(String, String)]) -> bool {
 }
 
 /// `POST /api/v1/openid/callback/mfa`.
-pub(super) async fn callback_mfa() -> Response {
-    no_mfa().json(&TraceId::new())
+pub(super) async fn callback_mfa(trace: TraceId) -> Response {
+    no_mfa().json(&trace)
 }
 
 fn no_mfa() -> Answer {
@@ -289,8 +283,16 @@ pub(super) async fn providers(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 /// `POST /api/v1/openid/local/redeem`: the identity behind a token that this host minted, once.
-pub(super) async fn redeem(State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body: Bytes) -> Response {
-    let trace = TraceId::new();
+pub(super) async fn redeem(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(guard): Extension<Arc<Guard>>,
+    trace: TraceId,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Err(answer) = guard.step(&trace) {
+        return answer.json(&trace);
+    }
     let request: RedeemRequest = match read(&headers, &body) {
         Ok(request) => request,
         Err(answer) => return answer.json(&trace),
@@ -304,8 +306,8 @@ pub(super) async fn redeem(State(gateway): State<Arc<Gateway>>, headers: HeaderM
 }
 
 /// Any other path below the API.
-pub(super) async fn not_found() -> Response {
-    Answer::not_found().json(&TraceId::new())
+pub(super) async fn not_found(trace: TraceId) -> Response {
+    Answer::not_found().json(&trace)
 }
 
 /// JSON, and said to be: a page of another origin can't send that without asking the browser first.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{OptionalFromRequestParts, Path, RawQuery, Request, State};
+use axum::extract::rejection::ExtensionRejection;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Path, RawQuery, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -14,6 +15,7 @@ use url::form_urlencoded;
 use super::answer::Answer;
 use super::api::{self, CallbackAddress, Enrolling};
 use super::elsewhere::Elsewhere;
+use super::guard::Guard;
 use super::language::Language;
 use super::{cookies, pages};
 use crate::capability::TraceId;
@@ -34,6 +36,22 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for InPath {
     }
 }
 
+/// A request's name, and what it goes by.
+pub(super) struct Asked {
+    trace: TraceId,
+    guard: Extension<Arc<Guard>>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = ExtensionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let guard = <Extension<Arc<Guard>> as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        let Ok(trace) = TraceId::from_request_parts(parts, state).await;
+        Ok(Self { trace, guard })
+    }
+}
+
 /// `GET /openid/sign-in`.
 pub(super) async fn sign_in(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     let pages = &gateway.config().pages;
@@ -45,6 +63,8 @@ pub(super) async fn sign_in(State(gateway): State<Arc<Gateway>>, headers: Header
 pub(super) async fn start(
     method: Method,
     State(gateway): State<Arc<Gateway>>,
+    Extension(guard): Extension<Arc<Guard>>,
+    trace: TraceId,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -58,7 +78,9 @@ pub(super) async fn start(
     {
         return StatusCode::NO_CONTENT.into_response();
     }
-    let trace = TraceId::new();
+    if let Err(answer) = guard.step(&trace) {
+        return refuse(Language::of(&headers), &answer, HeaderMap::new(), &trace);
+    }
     let query = query.unwrap_or_default();
     let provider =
         form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "provider").map(|(_, value)| value);
@@ -89,6 +111,7 @@ pub(super) async fn start(
 pub(super) async fn callback_query(
     method: Method,
     State(gateway): State<Arc<Gateway>>,
+    asked: Asked,
     InPath(provider): InPath,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -100,7 +123,7 @@ pub(super) async fn callback_query(
     let query = query.unwrap_or_default();
     match progress(provider.as_deref(), &headers, query.as_bytes()) {
         Some(page) => page,
-        None => finish(&gateway, provider, &headers, query.as_bytes()).await,
+        None => finish(&gateway, &asked, provider, &headers, query.as_bytes()).await,
     }
 }
 
@@ -109,12 +132,13 @@ pub(super) async fn callback_query(
 pub(super) async fn callback_of_proxy(
     State(gateway): State<Arc<Gateway>>,
     Extension(elsewhere): Extension<Elsewhere>,
+    asked: Asked,
     InPath(provider): InPath,
     request: Request,
 ) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
     if parameters(query.as_bytes()).iter().any(|(name, _)| name == "error") && request.method() != Method::HEAD {
-        return finish(&gateway, provider, request.headers(), query.as_bytes()).await;
+        return finish(&gateway, &asked, provider, request.headers(), query.as_bytes()).await;
     }
     elsewhere.answer(request).await
 }
@@ -123,6 +147,7 @@ pub(super) async fn callback_of_proxy(
 pub(super) async fn finish_query(
     method: Method,
     State(gateway): State<Arc<Gateway>>,
+    asked: Asked,
     InPath(provider): InPath,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -130,7 +155,7 @@ pub(super) async fn finish_query(
     if method == Method::HEAD {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    finish(&gateway, provider, &headers, query.unwrap_or_default().as_bytes()).await
+    finish(&gateway, &asked, provider, &headers, query.unwrap_or_default().as_bytes()).await
 }
 
 /// The progress page, for a callback with a code that comes back to its own browser; `None`: there is nothing to wait for.
@@ -153,13 +178,14 @@ fn progress(provider: Option<&str>, headers: &HeaderMap, query: &[u8]) -> Option
 /// the form as its query, which is a request of ours.
 pub(super) async fn callback_form(
     State(gateway): State<Arc<Gateway>>,
+    asked: Asked,
     InPath(provider): InPath,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     match form_as_query(&gateway, provider.as_deref(), &headers, &body) {
         Some(redirect) => redirect,
-        None => finish(&gateway, provider, &headers, &body).await,
+        None => finish(&gateway, &asked, provider, &headers, &body).await,
     }
 }
 
@@ -181,17 +207,26 @@ pub(super) fn form_as_query(
     Some((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
 }
 
-async fn finish(gateway: &Gateway, provider: Option<String>, headers: &HeaderMap, form: &[u8]) -> Response {
-    let trace = TraceId::new();
-    let enrolling = Enrolling(gateway, &trace);
+async fn finish(
+    gateway: &Gateway,
+    asked: &Asked,
+    provider: Option<String>,
+    headers: &HeaderMap,
+    form: &[u8],
+) -> Response {
+    let Asked { trace, guard: Extension(guard) } = asked;
+    if let Err(answer) = guard.step(trace) {
+        return refuse(Language::of(headers), &answer, HeaderMap::new(), trace);
+    }
+    let enrolling = Enrolling(gateway, trace);
     let address = CallbackAddress::Path(provider);
     let (result, cookies) = api::complete(gateway, headers, address, parameters(form), &enrolling).await;
     match result {
         Ok(completed) => {
-            let page = pages::signed_in(Language::of(headers), &completed, &trace);
+            let page = pages::signed_in(Language::of(headers), &completed, trace);
             (trace.header(), cookies, Html(page.into_string())).into_response()
         }
-        Err(answer) => refuse(Language::of(headers), &answer, cookies, &trace),
+        Err(answer) => refuse(Language::of(headers), &answer, cookies, trace),
     }
 }
 
@@ -201,8 +236,8 @@ pub(super) fn parameters(form: &[u8]) -> Vec<(String, String)> {
 }
 
 /// Any other path below `/openid`.
-pub(super) async fn not_found(headers: HeaderMap) -> Response {
-    refuse(Language::of(&headers), &Answer::not_found(), HeaderMap::new(), &TraceId::new())
+pub(super) async fn not_found(trace: TraceId, headers: HeaderMap) -> Response {
+    refuse(Language::of(&headers), &Answer::not_found(), HeaderMap::new(), &trace)
 }
 
 pub(super) fn refuse(language: Language, answer: &Answer, cookies: HeaderMap, trace: &TraceId) -> Response {

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{OriginalUri, Request};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{OriginalUri, Request, State};
+use axum::response::Response;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tower::ServiceExt as _;
@@ -14,7 +14,9 @@ use tower::ServiceExt as _;
 use super::answer::Answer;
 use super::browser;
 use super::language::Language;
+use super::protection::{Protection, protect};
 use crate::capability::TraceId;
+use crate::service::Passing;
 use crate::upstream::Upstream;
 
 /// To a person whose request can't be passed on.
@@ -55,10 +57,10 @@ impl Elsewhere {
     }
 
     /// The proxy behind us.
-    pub(super) fn upstream(upstream: Upstream) -> Self {
+    pub(super) fn upstream(upstream: Upstream, protection: Protection) -> Self {
         Self::new(move |request| {
             let upstream = upstream.clone();
-            async move { pass(&upstream, request).await }
+            async move { pass(&upstream, protection, request).await }
         })
     }
 
@@ -67,6 +69,9 @@ impl Elsewhere {
         if let Some(OriginalUri(uri)) = request.extensions_mut().remove() {
             *request.uri_mut() = uri;
         }
+        if let Some(passing) = request.extensions().get::<Passing>() {
+            passing.theirs();
+        }
         let mut answer = (self.0)(request).await;
         answer.extensions_mut().insert(NotOurs);
         answer
@@ -74,21 +79,21 @@ impl Elsewhere {
 }
 
 /// Passes a request on to the proxy behind us; a failure is answered in the form that the path has.
-async fn pass(upstream: &Upstream, request: Request) -> Response {
+async fn pass(upstream: &Upstream, protection: Protection, request: Request) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
     let language = Language::of(request.headers());
+    let trace = request.extensions().get::<TraceId>().cloned().unwrap_or_default();
     match upstream.pass(request).await {
         Ok(answer) => answer,
         Err(error) => {
-            let trace = TraceId::new();
             tracing::warn!(%trace, code = error.code(), "{error}");
             let answer = Answer::new(error.status(), error.code(), UNREACHABLE, true);
-            super::protect(if is_api {
+            let answer = if is_api {
                 answer.json(&trace)
             } else {
-                browser::refuse(language, &answer, axum::http::HeaderMap::new(), &trace).into_response()
-            })
-            .await
+                browser::refuse(language, &answer, axum::http::HeaderMap::new(), &trace)
+            };
+            protect(State(protection), answer).await
         }
     }
 }

@@ -15,7 +15,7 @@ use super::answer::Answer;
 use super::api::{self, CallbackAddress, Finish};
 use super::browser::{self, InPath};
 use super::language::Language;
-use super::{BODY_BYTES, assets, pages, protect};
+use super::{BODY_BYTES, Protection, assets, pages, protect};
 use crate::capability::TraceId;
 use crate::config::{Provider, ProviderId};
 use crate::gateway::{Flow, Gateway, LoginError, Tested};
@@ -31,6 +31,7 @@ struct Test {
 
 /// `/` begins at `provider`; the outcome of the first sign-in that comes back to its own browser is sent.
 pub fn test_router(gateway: Arc<Gateway>, provider: ProviderId, outcome: oneshot::Sender<TestOutcome>) -> Router {
+    let protection = Protection::of(gateway.config());
     let test = Arc::new(Test { gateway, provider, outcome: Mutex::new(Some(outcome)) });
     Router::new()
         .route("/", get(start))
@@ -40,7 +41,7 @@ pub fn test_router(gateway: Arc<Gateway>, provider: ProviderId, outcome: oneshot
         .route("/openid/assets/style.css", get(assets::style))
         .fallback(browser::not_found)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(axum::middleware::map_response(protect))
+        .layer(axum::middleware::map_response_with_state(protection, protect))
         .with_state(test)
 }
 

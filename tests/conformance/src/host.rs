@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use defguard_openid_host::capability::{Clock, SystemClock};
 use defguard_openid_host::gateway::StartError;
 use defguard_openid_host::sandbox::Limits;
+use defguard_openid_host::service::Server;
 use defguard_openid_host::storage::Storage;
 use defguard_openid_host::{Config, Gateway};
 use tokio::net::TcpListener;
@@ -164,6 +165,13 @@ impl TestHost {
             .unwrap_or_else(|error| panic!("the second host doesn't start: {error}"))
     }
 
+    /// A second host as browsers find it at another address, over a storage of its own.
+    pub async fn twin_at(&self, public_url: &str, options: HostOptions) -> Self {
+        Self::try_start_at(options, None, Some(public_url))
+            .await
+            .unwrap_or_else(|error| panic!("the second host doesn't start: {error}"))
+    }
+
     /// Starts one, or says why not.
     pub async fn try_start(options: HostOptions) -> Result<Self, StartError> {
         Self::try_start_over(options, None).await
@@ -199,10 +207,10 @@ impl TestHost {
         };
         let gateway = Gateway::start_over(config, options.limits.clone(), gateway_clock, storage).await?;
         let app = defguard_openid_host::web::standalone(Arc::clone(&gateway));
-        let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+        let server = Server::new(listener, gateway.config(), gateway.metrics().service());
         let server = tokio::spawn(async move {
             // Ends with the test.
-            let _ = axum::serve(listener, app).await;
+            server.serve(app, std::future::pending(), std::time::Duration::ZERO).await;
         });
         Ok(Self { url, public_url, gateway, clock, folder, server })
     }

@@ -9,6 +9,7 @@ pub mod history;
 pub mod host;
 pub mod logs;
 pub mod oidc_provider;
+pub mod raw;
 pub mod redis;
 pub mod service;
 pub mod synced;

@@ -246,6 +246,53 @@ async fn a_web_socket() {
     tokio::time::timeout(Duration::from_secs(20), server).await.expect("its end is passed on").unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_passes_outlives_every_limit_of_ours() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        while let Some(Ok(message)) = socket.next().await {
+            if message.is_text() {
+                socket.send(message).await.unwrap();
+            }
+        }
+    });
+    let limits = "[limits]\nheader_timeout_s = 1\nbody_timeout_s = 1\nwrite_timeout_s = 1\n";
+    // Longer than each of them.
+    let rest = Duration::from_millis(2500);
+    let options =
+        |url: &str| HostOptions { top: format!("upstream = {url:?}"), more: limits.into(), ..HostOptions::default() };
+    let stack = Entra::start(options(&url)).await;
+    let address = format!("{}/ws", stack.host.url.replace("http://", "ws://"));
+    let (mut socket, _) = tokio_tungstenite::connect_async(address).await.unwrap();
+    tokio::time::sleep(rest).await;
+    socket.send(Message::text("still there")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still there"), "a web socket that rests");
+    socket.close(None).await.unwrap();
+    while socket.next().await.is_some() {}
+    tokio::time::timeout(Duration::from_secs(20), server).await.expect("its end is passed on").unwrap();
+
+    let proxy = Proxy::start().await;
+    let stack = Entra::start(options(&proxy.url)).await;
+    let client = reqwest::Client::new();
+    let mut answer = client.get(format!("{}/big", stack.host.url)).send().await.unwrap();
+    let mut bytes = answer.chunk().await.unwrap().unwrap().len();
+    // Both sides' buffers are full by now, and nothing is taken.
+    tokio::time::sleep(rest).await;
+    while let Some(piece) = answer.chunk().await.unwrap() {
+        bytes += piece.len();
+    }
+    assert_eq!(bytes, BIG, "a download that pauses");
+    let pieces = futures_util::stream::iter(0..4).then(move |_| async move {
+        tokio::time::sleep(rest / 2).await;
+        Ok::<_, std::io::Error>(Bytes::from_static(b"piece"))
+    });
+    let upload = client.post(format!("{}/count", stack.host.url)).body(reqwest::Body::wrap_stream(pieces));
+    assert_eq!(upload.send().await.unwrap().text().await.unwrap(), "20", "an upload that takes its time");
+}
+
 /// Resident memory of this process, which is host, proxy and client at once, in MiB.
 fn resident_mib() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

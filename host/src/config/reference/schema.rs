@@ -87,6 +87,7 @@ fn of_type(name: &str) -> Value {
         "date" => json!({ "type": "string", "format": "date" }),
         "boolean" => json!({ "type": "boolean" }),
         "integer" => json!({ "type": "integer", "minimum": 0 }),
+        "number" => json!({ "type": "number", "minimum": 0 }),
         "list of string" => list(text()),
         "string or list of string" => json!({ "anyOf": [text(), list(text())] }),
         "list of table" => list(json!({ "type": "object" })),

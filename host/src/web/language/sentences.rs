@@ -103,6 +103,16 @@ const SENTENCES: &[(&str, &str)] = &[
         "Defguard can't be reached right now. Please try again in a few minutes.",
         "Defguard ist gerade nicht erreichbar. Bitte versuchen Sie es in ein paar Minuten wieder.",
     ),
+    // This host can't, right now.
+    (
+        "Too many sign-ins come from your network right now. Please try again in a moment.",
+        "Aus Ihrem Netz kommen gerade zu viele Anmeldungen. Bitte versuchen Sie es gleich wieder.",
+    ),
+    ("The request is larger than any that this takes.", "Die Anfrage ist größer als alles, was hier angenommen wird."),
+    (
+        "The request took too long to arrive. Please try again.",
+        "Die Anfrage ist nicht rechtzeitig angekommen. Bitte versuchen Sie es noch einmal.",
+    ),
     // The token.
     (
         "Your sign-in couldn't be verified. Please start again.",
