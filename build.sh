@@ -100,6 +100,13 @@ build_playground() {
   in_root "$CARGO_TARGET_DIR/release/playground" "$CARGO_TARGET_DIR/$wasm/browser/openid.wasm" target/playground
 }
 
+# A plugin that misbehaves, which only tests load.
+build_hostile() {
+  say "the hostile plugin"
+  in_root cargo build --locked -p hostile-guest --target "$wasm" --profile plugin
+  in_root "$CARGO_TARGET_DIR/release/pack" "$CARGO_TARGET_DIR/$wasm/plugin/hostile_guest.wasm" target/hostile.wasm wit
+}
+
 # The host, and further binaries by name.
 build_host() {
   say "the host"
@@ -166,6 +173,7 @@ run_tests() {
   install_test_needs
   build
   build_example
+  build_hostile
   say "the tests"
   # The playground's functions are tested natively too; of the workspace, only the plugin has that feature.
   local tests=(cargo test --release --locked --workspace --features defguard-openid-plugin/browser)
@@ -201,6 +209,7 @@ lint() {
   say "clippy, component"
   in_root cargo clippy --locked -p defguard-openid-plugin --features component --target "$wasm" --profile plugin -- -D warnings
   in_root cargo clippy --locked -p example-plugin --target "$wasm" --profile plugin -- -D warnings
+  in_root cargo clippy --locked -p hostile-guest --target "$wasm" --profile plugin -- -D warnings
   say "dependencies"
   local checks=(bans licenses sources)
   if [ "${DENY_ADVISORIES:-0}" = 1 ]; then checks+=(advisories); fi

@@ -165,13 +165,21 @@ impl Identity {
             Err("its address isn't one")
         } else if texts.iter().any(|text| text.is_empty() || text.len() > 1024 || text.contains(char::is_control)) {
             Err("one of its texts is empty, too long, or has control characters")
+        } else if [&self.tenant_id, &self.object_id, &self.phone]
+            .into_iter()
+            .flatten()
+            .any(|text| text.is_empty() || text.len() > 1024 || text.contains(char::is_control))
+        {
+            Err("its tenant, object id or phone is empty, too long, or has control characters")
         } else if matches!(&self.groups, Groups::Known { groups } if groups.len() > 11_000 || groups.iter().any(is_oversized))
         {
-            Err("it has more groups than the contract allows, or one with too long a name")
+            Err("it has more groups than the contract allows, or one whose name is too long or has control characters")
         } else if self.attributes.len() > 32
-            || self.attributes.iter().any(|(name, value)| name.len() + value.len() > 2048)
+            || self.attributes.iter().any(|(name, value)| {
+                name.len() + value.len() > 2048 || [name, value].iter().any(|text| text.contains(char::is_control))
+            })
         {
-            Err("it has more attributes than the contract allows, or one that is too long")
+            Err("it has more attributes than the contract allows, or one that is too long or has control characters")
         } else {
             Ok(())
         }
@@ -200,7 +208,11 @@ impl Identity {
 }
 
 fn is_oversized(group: &Group) -> bool {
-    group.id.is_empty() || group.id.len() > 256 || group.name.as_ref().is_some_and(|name| name.len() > 256)
+    let texts = std::iter::once(&group.id).chain(&group.name);
+    group.id.is_empty()
+        || texts.into_iter().any(|text| text.contains(char::is_control))
+        || group.id.len() > 256
+        || group.name.as_ref().is_some_and(|name| name.len() > 256)
 }
 
 /// What finds a person's account and never changes.
@@ -262,6 +274,13 @@ mod tests {
             ("no name", |identity| identity.given_name.clear()),
             ("a name of 2 KiB", |identity| identity.family_name = "x".repeat(2048)),
             ("no subject", |identity| identity.subject.clear()),
+            ("an empty object id", |identity| identity.object_id = Some(String::new())),
+            ("a line break in the object id", |identity| identity.object_id = Some("o\nsub:s".into())),
+            ("a phone number of 2 KiB", |identity| identity.phone = Some("1".repeat(2048))),
+            ("a line break in a group", |identity| identity.groups = Groups::Known { groups: vec![group("g\n")] }),
+            ("an escape in an attribute", |identity| {
+                identity.attributes = [("a".to_owned(), "\u{1b}[2J".to_owned())].into();
+            }),
             ("12000 groups", |identity| identity.groups = Groups::Known { groups: vec![group("g"); 12_000] }),
             ("a group without id", |identity| identity.groups = Groups::Known { groups: vec![group("")] }),
             ("33 attributes", |identity| {

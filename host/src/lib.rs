@@ -32,6 +32,7 @@ pub mod service;
 pub mod storage;
 pub mod sync;
 pub mod telemetry;
+mod text;
 pub mod upstream;
 pub mod web;
 

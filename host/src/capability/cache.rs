@@ -183,14 +183,16 @@ impl Cache {
 }
 
 impl CallState {
-    fn cache_key(&self, key: &str) -> Option<(Key, Arc<Cache>)> {
+    fn cache_key(&mut self, key: &str) -> Option<(Key, Arc<Cache>)> {
         let found = self.granted_cache_key(key);
         self.metrics.capability("cache", if found.is_some() { "ok" } else { "denied" });
         found
     }
 
-    fn granted_cache_key(&self, key: &str) -> Option<(Key, Arc<Cache>)> {
+    /// The key, and one use of the cache less to go; `None`: the component finds nothing, and nothing is kept.
+    fn granted_cache_key(&mut self, key: &str) -> Option<(Key, Arc<Cache>)> {
         let context = self.grant.provider.as_ref()?;
+        self.cache_calls_left = self.cache_calls_left.checked_sub(1)?;
         check_key(key).ok()?;
         let key = Key { namespace: context.namespace.clone(), name: key.to_owned() };
         Some((key, Arc::clone(&context.cache)))
@@ -206,6 +208,9 @@ impl cache::Host for CallState {
         let Some((key, cache)) = self.cache_key(&key) else { return Ok(Claimed::Fetch) };
         if self.grant.leases.iter().any(|lease| lease.key == key) {
             return Ok(Claimed::Fetch);
+        }
+        if self.grant.leases.len() >= self.limits.cache_leases {
+            return Ok(Claimed::Busy);
         }
         Ok(match cache.claim(&key, Duration::from_millis(u64::from(wait_ms))).await {
             (Some(value), _) => Claimed::Value(value),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 use url::{Host, Url};
@@ -27,7 +27,7 @@ const REQUEST_HEADERS: (usize, usize) = (32, 8 << 10);
 /// Response headers: how many, and their bytes.
 const RESPONSE_HEADERS: (usize, usize) = (64, 16 << 10);
 /// Headers that only the host sets, or nobody.
-const FORBIDDEN: [&str; 13] = [
+const FORBIDDEN: [&str; 16] = [
     "connection",
     "content-length",
     "cookie",
@@ -39,8 +39,11 @@ const FORBIDDEN: [&str; 13] = [
     "proxy-authorization",
     "referer",
     "te",
+    "trailer",
     "transfer-encoding",
     "upgrade",
+    "via",
+    "x-real-ip",
 ];
 
 /// The process's HTTP client. One for all providers: what each may reach is checked before it.
@@ -159,6 +162,10 @@ fn request_headers(pairs: &[(String, String)]) -> Result<HeaderMap, Error> {
         let (Ok(name), Ok(value)) = (HeaderName::try_from(lower.as_str()), HeaderValue::try_from(value)) else {
             return Err(Error::InvalidRequest("a header's name or value is malformed".into()));
         };
+        // Of two kinds of body the provider would choose one, and what adds the credential another.
+        if name == CONTENT_TYPE && headers.contains_key(CONTENT_TYPE) {
+            return Err(Error::InvalidRequest("the header content-type is there twice".into()));
+        }
         headers.append(name, value);
     }
     Ok(headers)

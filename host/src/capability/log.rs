@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use crate::sandbox::CallState;
 use crate::sandbox::bindings::defguard::openid::log::{self, Entry, Level, Value};
+use crate::text::clean;
 
 const NAME_BYTES: usize = 64;
 const VALUE_BYTES: usize = 512;
 const FIELDS: usize = 16;
+/// What an event may have besides letters and digits.
+const EVENT_MARKS: &str = " _.,:;-/()'";
 
 impl log::Host for CallState {
     async fn write(&mut self, entry: Entry) -> wasmtime::Result<()> {
@@ -18,7 +21,7 @@ impl log::Host for CallState {
         };
         self.log_records_left = left;
         self.metrics.capability("log", "ok");
-        let event = clean(&entry.event, NAME_BYTES);
+        let event = plain(&entry.event, NAME_BYTES, EVENT_MARKS);
         let fields = fields(&entry);
         let trace = self.grant.trace.as_str();
         let provider = self.grant.provider.as_ref().map_or("", |context| context.id.as_str());
@@ -37,7 +40,7 @@ fn fields(entry: &Entry) -> String {
     let mut text = String::new();
     for (name, value) in entry.fields.iter().take(FIELDS) {
         let separator = if text.is_empty() { "" } else { " " };
-        let name = clean(name, NAME_BYTES);
+        let name = plain(name, NAME_BYTES, "_.-");
         // Writing to a String can't fail.
         let _ = match value {
             Value::Text(value) => write!(text, "{separator}{name}={:?}", clean(value, VALUE_BYTES)),
@@ -49,17 +52,11 @@ fn fields(entry: &Entry) -> String {
     text
 }
 
-/// At most `limit` bytes, control characters (line breaks, terminal escapes) as a space.
-fn clean(text: &str, limit: usize) -> String {
-    let mut end = text.len().min(limit);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end)
-        .unwrap_or_default()
-        .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect()
+/// What happened, and the names of fields: letters, digits and a little between them, so that no event looks like fields of
+/// its own, and no field like two.
+fn plain(text: &str, limit: usize, may_have: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || may_have.contains(character);
+    clean(text, limit).chars().map(|character| if is_plain(character) { character } else { '_' }).collect()
 }
 
 #[cfg(test)]
@@ -75,12 +72,25 @@ mod tests {
                 ("code".into(), Value::Text("a\r\nb\u{1b}[31m".into())),
                 ("token".into(), Value::Secret),
                 ("n".into(), Value::Number(-1)),
+                ("a=1 b".into(), Value::Flag(true)),
                 ("long".into(), Value::Text("ä".repeat(400))),
             ],
         };
         let text = fields(&entry);
-        assert!(text.starts_with("code=\"a  b [31m\" token=[secret] n=-1 long="), "{text}");
+        assert!(text.starts_with("code=\"a  b [31m\" token=[secret] n=-1 a_1_b=true long="), "{text}");
         assert!(!text.contains(|c: char| c.is_control()));
         assert_eq!(text.matches('ä').count(), 256);
+    }
+
+    #[test]
+    fn an_event_is_words() {
+        let table = [
+            ("key set refreshed", "key set refreshed"),
+            ("login outcome=\"ok\" provider=entra", "login outcome__ok_ provider_entra"),
+            ("a\nERROR plugin: b", "a ERROR plugin: b"),
+        ];
+        for (event, expected) in table {
+            assert_eq!(plain(event, NAME_BYTES, EVENT_MARKS), expected);
+        }
     }
 }

@@ -38,9 +38,13 @@ impl CallState {
         result
     }
 
-    fn storage_key(&self, key: &str) -> Result<(Key, std::sync::Arc<super::ProviderContext>), Error> {
+    /// The key, and one use of the storage less to go.
+    fn storage_key(&mut self, key: &str) -> Result<(Key, std::sync::Arc<super::ProviderContext>), Error> {
         let context =
             self.grant.provider.clone().ok_or_else(|| Error::Unavailable("not granted to this call".into()))?;
+        self.storage_calls_left = self.storage_calls_left.checked_sub(1).ok_or_else(|| {
+            Error::Other(format!("one call of the plugin uses the storage {} times at most", self.limits.storage_calls))
+        })?;
         check_key(key).map_err(Error::Invalid)?;
         Ok((Key { namespace: context.namespace.clone(), name: key.to_owned() }, context))
     }

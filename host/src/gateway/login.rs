@@ -9,7 +9,7 @@ use crate::config::Provider;
 use crate::handover::{Enrollment, HandoverRequest};
 use crate::identity::Identity;
 use crate::linking::{EmailLinking, Linking};
-use crate::sandbox::CallError;
+use crate::sandbox::{CallError, Export};
 use crate::telemetry::span;
 
 use super::contract::{BeginRequest, CompleteRequest};
@@ -176,10 +176,16 @@ impl Gateway {
         let plugin = self.slot.current();
         let outcome = self.phase("complete", provider, plugin.complete(self.grant(provider, trace)?, request)).await;
         let completion = settle(outcome)?;
+        let broken = |reason| LoginError::Plugin(plugin.breaks_contract(Export::Complete, reason));
+        if completion.flow != request.flow {
+            return Err(broken("it completes another flow than the one that was asked for"));
+        }
         let identity = Identity::from_component(provider.id.as_str(), completion.identity);
-        identity.check().map_err(|reason| {
-            LoginError::Plugin(CallError::Trap(format!("its identity breaks the contract: {reason}")))
-        })?;
+        identity.check().map_err(broken)?;
+        // A key is found under its issuer: nobody's is of a provider that isn't the one that was asked.
+        if provider.credential_origins.check(&identity.issuer).is_err() {
+            return Err(broken("its issuer is none of this provider's addresses"));
+        }
         told.identity = Some(identity.clone());
         told.checks = completion.checks;
         Ok(LetIn { identity, email_linking: completion.email_linking.into(), raw_claims: completion.raw_claims })

@@ -2,56 +2,19 @@
 //! store is dropped after every call, good or bad, so nothing of one login is there for the next.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use wasmtime::{ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
+use tokio::sync::SemaphorePermit;
+use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::{Plugin, PluginPre};
 use super::engine::Runtime;
+use super::error::{CallError, Stage, cause};
+use super::export::Export;
 use super::limits::Limits;
+use super::memory::Limiter;
 use crate::capability::Grant;
 use crate::metrics::SandboxMetrics;
-
-/// Why a call of the component gave no answer. The host goes on in every case.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// All instances were in use for longer than a call waits.
-    #[error("all {0} instances of the plugin were busy for too long")]
-    Busy(u32),
-    /// No instance could be made.
-    #[error("no instance of the plugin could be made: {0}")]
-    Instantiate(String),
-    /// The wall clock ran out.
-    #[error("the plugin had not answered within {} ms", .0.as_millis())]
-    Timeout(Duration),
-    /// The processor time ran out.
-    #[error("the plugin used more than {} ms of processor time", .0.as_millis())]
-    CpuExhausted(Duration),
-    /// It asked for more memory than it may have.
-    #[error("the plugin asked for more than its {0} bytes of memory")]
-    MemoryExhausted(usize),
-    /// Its call stack was too deep.
-    #[error("the plugin's call stack overflowed")]
-    StackOverflow,
-    /// It stopped itself, or broke a rule of the ABI.
-    #[error("the plugin trapped: {0}")]
-    Trap(String),
-}
-
-impl CallError {
-    /// A stable name, for metrics, logs and error answers.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Busy(_) => "plugin_busy",
-            Self::Instantiate(_) => "plugin_unavailable",
-            Self::Timeout(_) => "plugin_timeout",
-            Self::CpuExhausted(_) => "plugin_cpu_exhausted",
-            Self::MemoryExhausted(_) => "plugin_memory_exhausted",
-            Self::StackOverflow => "plugin_stack_overflow",
-            Self::Trap(_) => "plugin_trapped",
-        }
-    }
-}
 
 /// What belongs to one call: its bounds, and what it was granted.
 pub struct CallState {
@@ -62,114 +25,99 @@ pub struct CallState {
     pub(crate) metrics: SandboxMetrics,
     pub(crate) started: Instant,
     pub(crate) http_requests_left: u32,
+    pub(crate) storage_calls_left: u32,
+    pub(crate) cache_calls_left: u32,
     pub(crate) log_records_left: u32,
     pub(crate) log_records_dropped: u32,
 }
 
-/// wasmtime's limiter, which also remembers that it was the memory that ran out, and how much there was at most.
-struct Limiter {
-    inner: StoreLimits,
-    memory_refused: bool,
-    memory_peak: usize,
+/// A component, and the runtime that made it.
+#[derive(Clone, Copy)]
+pub(super) struct Callee<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) pre: &'a PluginPre<CallState>,
 }
 
-impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = self.inner.memory_growing(current, desired, maximum);
-        // Instantiation comes by here too, and memory never shrinks.
-        if matches!(allowed, Ok(true)) {
-            self.memory_peak = self.memory_peak.max(desired);
-        } else {
-            self.memory_refused = true;
+impl Callee<'_> {
+    /// Runs `body` on a fresh instance that has what `grant` gives, within the limits of the runtime.
+    pub(super) async fn run<T>(
+        self,
+        export: Export,
+        grant: Grant,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        self.run_within(export, grant, self.runtime.limits(), body).await
+    }
+
+    /// As [`Callee::run`], within other limits: of the same memory, which the pool has.
+    pub(super) async fn run_within<T>(
+        self,
+        export: Export,
+        grant: Grant,
+        limits: &Arc<Limits>,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let outcome = match admit(self.runtime, limits).await {
+            // On the heap only from here on: those that wait are many, and small.
+            Ok(_permit) => Box::pin(self.admitted(grant, limits, body)).await,
+            Err(busy) => Err(busy),
+        };
+        if let Err(error) = &outcome {
+            self.runtime.metrics().failed(export, error);
         }
-        allowed
+        outcome
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        self.inner.table_growing(current, desired, maximum)
-    }
-
-    fn instances(&self) -> usize {
-        self.inner.instances()
-    }
-
-    fn tables(&self) -> usize {
-        self.inner.tables()
-    }
-
-    fn memories(&self) -> usize {
-        self.inner.memories()
+    async fn admitted<T>(
+        self,
+        grant: Grant,
+        limits: &Arc<Limits>,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let _runs = self.runtime.metrics().runs();
+        let mut store = store(self.runtime, grant, limits);
+        let outcome = tokio::time::timeout(limits.call_wall, async {
+            let plugin = self.pre.instantiate_async(&mut store).await.map_err(|error| (error, Stage::Instantiation))?;
+            body(&mut store, &plugin).await.map_err(|error| (error, Stage::Export))
+        })
+        .await;
+        let after = store.data();
+        self.runtime.saw_memory(after.limiter.memory_peak);
+        if after.log_records_dropped > 0 {
+            tracing::warn!(dropped = after.log_records_dropped, trace = %after.grant.trace, "log records over the limit");
+        }
+        match outcome {
+            Err(_) => Err(CallError::Timeout(limits.call_wall)),
+            Ok(Err((error, stage))) => Err(cause(&error, stage, after.ticks_left, &after.limiter, limits)),
+            Ok(Ok(value)) => Ok(value),
+        }
     }
 }
 
-/// Runs `body` on a fresh instance that has what `grant` gives, within the limits of the runtime.
-pub(super) async fn run<T>(
-    runtime: &Runtime,
-    pre: &PluginPre<CallState>,
-    grant: Grant,
-    body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
-) -> Result<T, CallError> {
-    run_within(runtime, pre, grant, runtime.limits(), body).await
-}
-
-/// As [`run`], within other limits: of the same memory, which the pool has.
-pub(super) async fn run_within<T>(
-    runtime: &Runtime,
-    pre: &PluginPre<CallState>,
-    grant: Grant,
-    limits: &Arc<Limits>,
-    body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
-) -> Result<T, CallError> {
-    // Beyond the pool instantiation fails instead of waiting: so wait here.
-    let waits = runtime.metrics().waits();
-    let Ok(Ok(_permit)) = tokio::time::timeout(limits.queue_wait, runtime.gate().acquire()).await else {
-        return Err(CallError::Busy(limits.concurrent_calls));
-    };
-    drop(waits);
-    let _runs = runtime.metrics().runs();
-    let mut store = store(runtime, grant, limits);
-    let outcome = tokio::time::timeout(limits.call_wall, async {
-        let plugin =
-            pre.instantiate_async(&mut store).await.map_err(|error| CallError::Instantiate(format!("{error:#}")))?;
-        body(&mut store, &plugin).await.map_err(|error| cause(&error, limits))
-    })
-    .await;
-    let state = store.data();
-    runtime.saw_memory(state.limiter.memory_peak);
-    if state.log_records_dropped > 0 {
-        tracing::warn!(dropped = state.log_records_dropped, trace = %state.grant.trace, "log records over the limit");
+/// A place in the pool: beyond it instantiation fails instead of waiting, so the wait is here, first come, first served.
+async fn admit<'a>(runtime: &'a Runtime, limits: &Limits) -> Result<SemaphorePermit<'a>, CallError> {
+    if let Ok(permit) = runtime.gate().try_acquire() {
+        return Ok(permit);
     }
-    match outcome {
-        Err(_) => Err(CallError::Timeout(limits.call_wall)),
-        Ok(Err(CallError::Trap(_))) if state.ticks_left == 0 => {
-            Err(CallError::CpuExhausted(limits.epoch_tick.saturating_mul(limits.call_cpu_ticks)))
-        }
-        Ok(Err(CallError::Trap(_))) if state.limiter.memory_refused => {
-            Err(CallError::MemoryExhausted(limits.memory_bytes))
-        }
-        Ok(result) => result,
+    let busy = || CallError::Busy(limits.concurrent_calls);
+    let _place = runtime.queue().try_acquire().map_err(|_| busy())?;
+    let _waits = runtime.metrics().waits();
+    match tokio::time::timeout(limits.queue_wait, runtime.gate().acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(busy()),
     }
 }
 
 fn store(runtime: &Runtime, grant: Grant, limits: &Arc<Limits>) -> Store<CallState> {
-    let limiter = Limiter {
-        inner: StoreLimitsBuilder::new()
-            .memory_size(limits.memory_bytes)
-            .table_elements(limits.table_elements)
-            .memories(1)
-            .tables(4)
-            .instances(8)
-            .build(),
-        memory_refused: false,
-        memory_peak: 0,
-    };
     let state = CallState {
-        limiter,
+        limiter: Limiter::new(limits, runtime.shared_memory()),
         ticks_left: limits.call_cpu_ticks,
         grant,
         metrics: runtime.metrics().clone(),
         started: Instant::now(),
         http_requests_left: limits.http_requests,
+        storage_calls_left: limits.storage_calls,
+        cache_calls_left: limits.cache_calls,
         log_records_left: limits.log_records,
         log_records_dropped: 0,
         limits: Arc::clone(limits),
@@ -185,14 +133,4 @@ fn store(runtime: &Runtime, grant: Grant, limits: &Arc<Limits>) -> Store<CallSta
         Ok(if state.ticks_left == 0 { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
     });
     store
-}
-
-/// The cause of a failed call. Traps carry the component's symbols at most, never a value.
-fn cause(error: &wasmtime::Error, limits: &Limits) -> CallError {
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => CallError::StackOverflow,
-        Some(Trap::Interrupt) => CallError::CpuExhausted(limits.epoch_tick.saturating_mul(limits.call_cpu_ticks)),
-        Some(trap) => CallError::Trap(trap.to_string()),
-        None => CallError::Trap(error.root_cause().to_string()),
-    }
 }

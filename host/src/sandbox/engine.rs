@@ -12,6 +12,7 @@ use super::LoadError;
 use super::bindings;
 use super::call::CallState;
 use super::limits::Limits;
+use super::memory::SharedMemory;
 use crate::metrics::SandboxMetrics;
 
 /// Engine, linker and epoch clock: made once, shared by every plugin and call (one engine, one linker: GHSA-hgjw,
@@ -23,7 +24,9 @@ pub struct Runtime {
     directory_limits: Arc<Limits>,
     pooling: bool,
     gate: Semaphore,
+    queue: Semaphore,
     asides: Semaphore,
+    shared_memory: Arc<SharedMemory>,
     memory_peak: AtomicUsize,
     ticks: Arc<Ticks>,
     metrics: SandboxMetrics,
@@ -34,26 +37,28 @@ impl Runtime {
     pub fn new(limits: Limits) -> Result<Self, LoadError> {
         let directory_limits = Arc::new(limits.of_directory());
         let limits = Arc::new(limits);
-        let (engine, pooling) = match Engine::new(&configuration(&limits, true)) {
-            Ok(engine) => (engine, true),
-            Err(error) => {
-                tracing::warn!(%error, "no pooled instances on this machine: each call allocates its own (ulimit -v?)");
-                let engine = Engine::new(&configuration(&limits, false))
-                    .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-                (engine, false)
-            }
-        };
+        let (engine, pooling) = engine(&limits)?;
         let mut linker = Linker::new(&engine);
         bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let ticks = Arc::new(Ticks::default());
         start_epochs(&engine, limits.epoch_tick, &ticks)?;
-        let gate = Semaphore::new(limits.concurrent_calls as usize);
-        let asides = Semaphore::new(limits.asides() as usize);
-        let memory_peak = AtomicUsize::new(0);
         let metrics = SandboxMetrics::default();
         metrics.instances(limits.concurrent_calls);
-        Ok(Self { engine, linker, limits, directory_limits, pooling, gate, asides, memory_peak, ticks, metrics })
+        Ok(Self {
+            gate: Semaphore::new(limits.concurrent_calls as usize),
+            queue: Semaphore::new(limits.queued_calls as usize),
+            asides: Semaphore::new(limits.asides() as usize),
+            shared_memory: Arc::new(SharedMemory::new(&limits)),
+            memory_peak: AtomicUsize::new(0),
+            metrics,
+            ticks,
+            engine,
+            linker,
+            limits,
+            directory_limits,
+            pooling,
+        })
     }
 
     /// The engine that compiled every component of this runtime.
@@ -101,6 +106,16 @@ impl Runtime {
         &self.gate
     }
 
+    /// A place for each call that waits for one of [`Runtime::gate`].
+    pub(super) fn queue(&self) -> &Semaphore {
+        &self.queue
+    }
+
+    /// What all calls together may have beyond their own.
+    pub(super) fn shared_memory(&self) -> &Arc<SharedMemory> {
+        &self.shared_memory
+    }
+
     /// A place for each call beside a sign-in, which takes one of [`Runtime::gate`] as well.
     pub(super) fn asides(&self) -> &Semaphore {
         &self.asides
@@ -139,6 +154,20 @@ impl Ticks {
         let ago = self.now_ms().saturating_sub(self.last_ms.load(Ordering::Relaxed));
         Duration::from_millis(ago) < TICKS_STOPPED
     }
+}
+
+/// The engine, and whether it has a pool.
+fn engine(limits: &Limits) -> Result<(Engine, bool), LoadError> {
+    if limits.memory_source.is_none() {
+        match Engine::new(&configuration(limits, true)) {
+            Ok(engine) => return Ok((engine, true)),
+            Err(error) => {
+                tracing::warn!(%error, "no pooled instances on this machine: each call allocates its own (ulimit -v?)");
+            }
+        }
+    }
+    let engine = Engine::new(&configuration(limits, false));
+    Ok((engine.map_err(|error| LoadError::Engine(format!("{error:#}")))?, false))
 }
 
 /// Advances the engine's epoch every tick, on a thread of its own: it must run when every worker is inside a component.
@@ -191,6 +220,9 @@ fn configuration(limits: &Limits, pooling: bool) -> Config {
         // An encoded component has two tables and three core instances (the shim's among them).
         pool.total_tables(calls.saturating_mul(3));
         pool.total_core_instances(calls.saturating_mul(4));
+        // One that needs more would take other calls' places: it isn't loaded.
+        pool.max_tables_per_component(3);
+        pool.max_core_instances_per_component(4);
         pool.max_memories_per_component(1);
         pool.max_memory_size(limits.memory_bytes);
         pool.table_elements(limits.table_elements);
@@ -200,6 +232,11 @@ fn configuration(limits: &Limits, pooling: bool) -> Config {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     } else {
         config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    }
+    if let Some(source) = &limits.memory_source {
+        // No reservation and no guard pages: bounds are checked in code, so that memory may lie anywhere.
+        config.memory_reservation(0).memory_guard_size(0).memory_init_cow(false);
+        config.with_host_memory(Arc::clone(&source.0));
     }
     config
 }

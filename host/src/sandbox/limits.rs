@@ -1,14 +1,20 @@
 //! Every number that bounds the component, in one table. Facts behind them: the wasmtime documentation of each knob, and
 //! the measurements in `docs/decisions/0002-sandbox.md`.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What one plugin and its calls may use.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Calls that may run at the same time; more of them wait (`queue`), up to `queue_wait`.
+    /// Calls that may run at the same time; more of them wait, `queued_calls` at most, each up to `queue_wait`.
     pub concurrent_calls: u32,
-    /// How long a call waits for a free instance before it is refused as busy. With `call_wall` under 30 s.
+    /// Calls that may wait for a free instance; one more is refused as busy at once. Each costs some KiB.
+    pub queued_calls: u32,
+    /// How long a call waits for a free instance before it is refused as busy. A provider that is merely slow must not be the
+    /// reason: 10 000 people who come back within a second, with answers that take one, are all in within this. Whoever closes
+    /// the connection before leaves the queue, with a transaction that is good yet.
     pub queue_wait: Duration,
     /// Wall clock of one call, everything in it included. Browsers and proxies give up at 30 s or later.
     pub call_wall: Duration,
@@ -18,9 +24,13 @@ pub struct Limits {
     pub epoch_tick: Duration,
     /// Linear memory of one instance, in bytes.
     pub memory_bytes: usize,
+    /// How much of that every instance may have whatever the others have, in bytes: a sign-in needs a third of it.
+    pub memory_own_bytes: usize,
+    /// What all instances together may have beyond [`Limits::memory_own_bytes`] each, in bytes.
+    pub memory_shared_bytes: usize,
     /// Elements of each table.
     pub table_elements: usize,
-    /// Bytes that the component may hand to the host in one call of an import.
+    /// Bytes that the component may hand to the host in one call of an import, or as the answer of an export.
     pub hostcall_bytes: usize,
     /// Handles to resources: the contract has none.
     pub component_handles: usize,
@@ -36,8 +46,28 @@ pub struct Limits {
     pub http_request_bytes: usize,
     /// Log records of one call.
     pub log_records: u32,
+    /// Uses of `storage` in one call; a sign-in has one in each of its two.
+    pub storage_calls: u32,
+    /// Uses of `cache` in one call.
+    pub cache_calls: u32,
+    /// Keys that one call may be elected to fetch at the same time.
+    pub cache_leases: usize,
     /// Largest plugin file, in bytes.
     pub plugin_bytes: u64,
+    /// Where linear memory comes from in place of the pool: for the test that looks into it.
+    #[doc(hidden)]
+    pub memory_source: Option<MemorySource>,
+}
+
+/// Makes linear memories. Only tests have one: what a component's memory holds can't be seen from outside otherwise.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct MemorySource(pub Arc<dyn wasmtime::MemoryCreator>);
+
+impl fmt::Debug for MemorySource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MemorySource")
+    }
 }
 
 impl Limits {
@@ -79,12 +109,15 @@ pub const ASIDE_MARGIN: Duration = Duration::from_millis(100);
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            concurrent_calls: 512,
-            queue_wait: Duration::from_secs(3),
+            concurrent_calls: 256, // each has some 0.5 MiB in use: with 10 000 waiting the process stays within 512 MiB
+            queued_calls: 16_384,
+            queue_wait: Duration::from_secs(60),
             call_wall: Duration::from_secs(25),
             call_cpu_ticks: 200, // 2 s; a login takes well under one tick
             epoch_tick: Duration::from_millis(10),
             memory_bytes: 64 << 20,
+            memory_own_bytes: 4 << 20,
+            memory_shared_bytes: 512 << 20,
             table_elements: 10_000,
             hostcall_bytes: 4 << 20,
             component_handles: 256,
@@ -94,7 +127,11 @@ impl Default for Limits {
             http_response_bytes: 1 << 20,
             http_request_bytes: 64 << 10,
             log_records: 64,
+            storage_calls: 64,
+            cache_calls: 256,
+            cache_leases: 16,
             plugin_bytes: 16 << 20,
+            memory_source: None,
         }
     }
 }

@@ -1,15 +1,23 @@
 //! The sandbox: it turns a file into a checked component and runs calls of it, each in a fresh instance under the bounds
 //! of [`limits`]. It knows nothing of HTTP routes, cookies or Defguard.
 
+mod allocator;
+mod answer;
 pub mod bindings;
 mod call;
 mod engine;
+mod error;
+mod export;
+mod form;
 pub mod limits;
+mod memory;
 mod plugin;
 mod reload;
 
-pub use call::{CallError, CallState};
+pub use call::CallState;
 pub use engine::Runtime;
+pub use error::CallError;
+pub use export::Export;
 pub use limits::Limits;
 pub(crate) use plugin::sha256_hex;
 pub use plugin::{Description, Finding, Plugin, Preview, Problem};
@@ -52,6 +60,14 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// The compiler's words.
+        reason: String,
+    },
+    /// It isn't built as a plugin is, and could cost more to compile than it has bytes.
+    #[error("the plugin {path} isn't built as a plugin is: {reason}")]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What it has too many of.
         reason: String,
     },
     /// It imports more than the contract has.

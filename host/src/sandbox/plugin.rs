@@ -7,11 +7,19 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
+use super::allocator;
+use super::answer::{Bounded, authorization};
 use super::bindings::PluginPre;
 use super::bindings::exports::defguard::openid::{configuration, directory, login};
-use super::call::{CallError, CallState, run, run_within};
-use super::{LoadError, Runtime};
+use super::call::{CallState, Callee};
+use super::export::Export;
+use super::form::{self, FormError};
+use super::{CallError, LoadError, Runtime};
 use crate::capability::Grant;
+use crate::text::clean;
+
+/// Bytes of a name that a file gives to something, where it is shown.
+const NAME_BYTES: usize = 128;
 
 /// What the component says of itself.
 pub type Description = configuration::Description;
@@ -37,9 +45,13 @@ impl Plugin {
         let sha256 = sha256_hex(&bytes);
         let (engine, owned_path) = (runtime.engine().clone(), path.to_path_buf());
         // Compiling takes a second or so of both cores: not on a worker that serves logins.
-        let component = tokio::task::spawn_blocking(move || compile(&engine, &owned_path, &bytes))
-            .await
-            .map_err(|error| LoadError::Invalid { path: path.into(), reason: error.to_string() })??;
+        let compiling = tokio::task::spawn_blocking(move || {
+            let component = compile(&engine, &owned_path, &bytes);
+            allocator::give_back();
+            component
+        });
+        let component =
+            compiling.await.map_err(|error| LoadError::Invalid { path: path.into(), reason: error.to_string() })??;
         refuse_foreign_imports(runtime, &component, path)?;
         let contract = |error: wasmtime::Error| LoadError::Contract { path: path.into(), reason: format!("{error:#}") };
         let pre = runtime.linker().instantiate_pre(&component).map_err(contract)?;
@@ -64,22 +76,24 @@ impl Plugin {
         &self.runtime
     }
 
+    fn callee(&self) -> Callee<'_> {
+        Callee { runtime: &self.runtime, pre: &self.pre }
+    }
+
     /// `configuration.describe`.
     pub async fn describe(&self) -> Result<Description, CallError> {
-        let grant = Grant::nothing();
-        run(&self.runtime, &self.pre, grant, async |store, plugin| {
+        let called = self.callee().run(Export::Describe, Grant::nothing(), async |store, plugin| {
             plugin.defguard_openid_configuration().call_describe(store).await
-        })
-        .await
+        });
+        Ok(called.await?.bounded())
     }
 
     /// `configuration.validate`.
     pub async fn validate(&self, provider: &str) -> Result<Vec<Problem>, CallError> {
-        let grant = Grant::nothing();
-        run(&self.runtime, &self.pre, grant, async |store, plugin| {
+        let called = self.callee().run(Export::Validate, Grant::nothing(), async |store, plugin| {
             plugin.defguard_openid_configuration().call_validate(store, provider).await
-        })
-        .await
+        });
+        Ok(called.await?.bounded())
     }
 
     /// `configuration.map-claims`.
@@ -88,18 +102,18 @@ impl Plugin {
         provider: &str,
         input: &str,
     ) -> Result<Result<configuration::Preview, Problem>, CallError> {
-        run(&self.runtime, &self.pre, Grant::nothing(), async |store, plugin| {
+        let called = self.callee().run(Export::MapClaims, Grant::nothing(), async |store, plugin| {
             plugin.defguard_openid_configuration().call_map_claims(store, provider, input).await
-        })
-        .await
+        });
+        Ok(called.await?.bounded())
     }
 
     /// `configuration.probe`.
     pub async fn probe(&self, grant: Grant, provider: &str) -> Result<Vec<configuration::Finding>, CallError> {
-        run(&self.runtime, &self.pre, grant, async |store, plugin| {
+        let called = self.callee().run(Export::Probe, grant, async |store, plugin| {
             plugin.defguard_openid_configuration().call_probe(store, provider).await
-        })
-        .await
+        });
+        Ok(called.await?.bounded())
     }
 
     /// `directory.next-page`, within the limits of a directory's pages.
@@ -110,10 +124,11 @@ impl Plugin {
         read: &[directory::Collection],
         cursor: Option<&str>,
     ) -> Result<Result<directory::Page, directory::Failure>, CallError> {
-        run_within(&self.runtime, &self.pre, grant, self.runtime.directory_limits(), async |store, plugin| {
+        let limits = self.runtime.directory_limits();
+        let called = self.callee().run_within(Export::NextPage, grant, limits, async |store, plugin| {
             plugin.defguard_openid_directory().call_next_page(store, provider, read, cursor).await
-        })
-        .await
+        });
+        Ok(called.await?.bounded())
     }
 
     /// `directory.person`, for a sign-in that waits for it: over after `budget` and a little, the wait for an instance included.
@@ -131,12 +146,12 @@ impl Plugin {
             // The semaphore is never closed.
             let _aside = self.runtime.asides().acquire().await.map_err(|_| CallError::Busy(asides))?;
             let timeout_ms = u32::try_from(budget.as_millis()).unwrap_or(u32::MAX);
-            run_within(&self.runtime, &self.pre, grant, &limits, async |store, plugin| {
+            let called = self.callee().run_within(Export::Person, grant, &limits, async |store, plugin| {
                 plugin.defguard_openid_directory().call_person(store, provider, object_id, timeout_ms).await
-            })
-            .await
+            });
+            called.await
         };
-        tokio::time::timeout(wall, called).await.unwrap_or(Err(CallError::Timeout(wall)))
+        Ok(tokio::time::timeout(wall, called).await.unwrap_or(Err(CallError::Timeout(wall)))?.bounded())
     }
 
     /// `directory.test-connection`.
@@ -145,10 +160,10 @@ impl Plugin {
         grant: Grant,
         provider: &str,
     ) -> Result<Vec<configuration::Finding>, CallError> {
-        run(&self.runtime, &self.pre, grant, async |store, plugin| {
+        let called = self.callee().run(Export::TestConnection, grant, async |store, plugin| {
             plugin.defguard_openid_directory().call_test_connection(store, provider).await
-        })
-        .await
+        });
+        Ok(called.await?.bounded())
     }
 
     /// `login.begin`.
@@ -157,27 +172,38 @@ impl Plugin {
         grant: Grant,
         request: &login::BeginRequest,
     ) -> Result<Result<login::Authorization, login::Refusal>, CallError> {
-        run(&self.runtime, &self.pre, grant, async |store, plugin| {
+        let called = self.callee().run(Export::Begin, grant, async |store, plugin| {
             plugin.defguard_openid_login().call_begin(store, request).await
-        })
-        .await
+        });
+        let answer = called.await?.bounded();
+        if let Ok(begun) = &answer {
+            authorization(begun).map_err(|broken| self.breaks_contract(Export::Begin, broken))?;
+        }
+        Ok(answer)
     }
 
-    /// `login.complete`.
+    /// `login.complete`. The identity is held against the contract by whoever makes the host's own of it.
     pub async fn complete(
         &self,
         grant: Grant,
         request: &login::CompleteRequest,
     ) -> Result<Result<login::Completion, login::Refusal>, CallError> {
-        run(&self.runtime, &self.pre, grant, async |store, plugin| {
+        let called = self.callee().run(Export::Complete, grant, async |store, plugin| {
             plugin.defguard_openid_login().call_complete(store, request).await
-        })
-        .await
+        });
+        Ok(called.await?.bounded())
+    }
+
+    /// An answer that isn't what the contract says, counted as the other ways to fail are.
+    pub(crate) fn breaks_contract(&self, export: Export, broken: &'static str) -> CallError {
+        let error = CallError::Contract(broken);
+        self.runtime.metrics().failed(export, &error);
+        error
     }
 
     /// An instance made and dropped, nothing called: for the bench.
     pub async fn instantiate_only(&self) -> Result<(), CallError> {
-        run(&self.runtime, &self.pre, Grant::nothing(), async |_, _| Ok(())).await
+        self.callee().run(Export::Describe, Grant::nothing(), async |_, _| Ok(())).await
     }
 }
 
@@ -203,6 +229,10 @@ fn compile(engine: &wasmtime::Engine, path: &Path, bytes: &[u8]) -> Result<Compo
     if wasmtime::Engine::detect_precompiled(bytes).is_some() {
         return Err(LoadError::Precompiled(path.into()));
     }
+    form::check(bytes).map_err(|error| match error {
+        FormError::Malformed(reason) => LoadError::Invalid { path: path.into(), reason },
+        FormError::Excessive(reason) => LoadError::Form { path: path.into(), reason },
+    })?;
     // `from_binary`, not `new`: the text format is never taken for a plugin.
     Component::from_binary(engine, bytes)
         .map_err(|error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") })
@@ -214,7 +244,7 @@ fn refuse_foreign_imports(runtime: &Runtime, component: &Component, path: &Path)
     for (name, item) in component.component_type().imports(engine) {
         let ours = name.starts_with("defguard:openid/") && matches!(item.ty, ComponentItem::ComponentInstance(_));
         if !ours {
-            return Err(LoadError::ForeignImport { path: path.into(), import: name.into() });
+            return Err(LoadError::ForeignImport { path: path.into(), import: clean(name, NAME_BYTES) });
         }
     }
     Ok(())

@@ -119,6 +119,17 @@ impl Browser {
         Self { client, host: host.to_owned(), jar: Mutex::default(), from_any_site: Mutex::default() }
     }
 
+    /// Another person's browser over the same sockets: ten thousand clients of their own would be more than a test may open.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            host: self.host.clone(),
+            jar: Mutex::default(),
+            from_any_site: Mutex::default(),
+        }
+    }
+
     /// `GET`; a page that leads on by itself (`Refresh`) is followed.
     pub async fn get(&self, url: &str) -> Answer {
         self.get_in(url, "").await
@@ -176,10 +187,19 @@ impl Browser {
     }
 
     async fn send_with(&self, request: reqwest::RequestBuilder, url: &Url, with_cookies: bool) -> Answer {
+        self.try_send(request, url, with_cookies).await.unwrap_or_else(|error| panic!("{url}: {error:?}"))
+    }
+
+    async fn try_send(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        with_cookies: bool,
+    ) -> Result<Answer, reqwest::Error> {
         let origin = url.origin().ascii_serialization();
         let cookies = self.cookie_header(&origin, with_cookies);
         let request = if cookies.is_empty() { request } else { request.header("cookie", cookies) };
-        let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        let response = request.send().await?;
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let location = text("location").map(|location| url.join(&location).map_or(location.clone(), Into::into));
         let headers: Vec<(String, String)> = response
@@ -193,13 +213,13 @@ impl Browser {
             self.keep(&origin, cookie);
         }
         let status = response.status().as_u16();
-        let body = response.text().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        let body = response.text().await?;
         if origin == self.host {
             self.remember(status, &headers, &body);
         } else if let Some(location) = location.as_deref().and_then(|location| Url::parse(location).ok()) {
             remember_callback(&location);
         }
-        Answer { status, location, cookies, headers, body }
+        Ok(Answer { status, location, cookies, headers, body })
     }
 
     /// What our host showed, and the secrets that only this browser has. The authorization URL, which holds the state, and
@@ -305,12 +325,22 @@ impl Browser {
 
     /// Gives a callback to the JSON API, as Defguard's web page does.
     pub async fn finish(&self, callback_url: &str) -> Answer {
-        let url = self.absolute(callback_url);
+        self.post_json("/api/v1/openid/callback", &self.callback_body(callback_url)).await
+    }
+
+    /// As [`Browser::finish`]; `None`: the connection broke, or there was none.
+    pub async fn try_finish(&self, callback_url: &str) -> Option<Answer> {
+        let (url, body) = (self.absolute("/api/v1/openid/callback"), self.callback_body(callback_url).to_string());
+        let request = self.client.post(url.clone()).header("content-type", "application/json").body(body);
+        self.try_send(request, &url, true).await.ok()
+    }
+
+    fn callback_body(&self, callback_url: &str) -> Value {
         let mut body = json!({ "type": "enrollment" });
-        for (name, value) in url.query_pairs() {
+        for (name, value) in self.absolute(callback_url).query_pairs() {
             body[name.as_ref()] = json!(value);
         }
-        self.post_json("/api/v1/openid/callback", &body).await
+        body
     }
 
     /// The whole way through the JSON API.

@@ -84,6 +84,67 @@ async fn a_killed_host_starts_again_and_accepts_nothing_twice() {
     assert_eq!((replayed.status, replayed.code().as_str()), (400, "transaction_unknown"), "{}", replayed.body);
 }
 
+/// 200 sign-ins under way, at every step there is, when the process is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_amid_two_hundred_sign_ins_nothing_is_lost_and_nothing_good_twice() {
+    let service = Service::prepare(HostOptions::default()).await;
+    let mut child = service.spawn().await;
+    assert_eq!(Browser::new(&service.url).sign_in(person::ADA).await.status, 200);
+    let first = Browser::new(&service.url);
+    let mut waiting = Vec::new();
+    for _ in 0..200 {
+        let browser = first.another();
+        let callback = browser.callback_url(person::ADA).await;
+        let cookie = browser.cookies()[0].clone();
+        waiting.push((browser, callback, cookie));
+    }
+    let control = service.entra.control();
+    control.add_fault(Fault::new(FaultAction::Delay { delay_ms: 200 }).on(Side::Login).path("*/token"));
+    // All at once; each remembers whether it was let in before the connection broke.
+    let attempts: Vec<_> = waiting
+        .into_iter()
+        .enumerate()
+        .map(|(number, (browser, callback, cookie))| {
+            tokio::spawn(async move {
+                // Some come late, so that the kill finds every step.
+                tokio::time::sleep(std::time::Duration::from_millis(number as u64 * 5)).await;
+                let answer = browser.try_finish(&callback).await.map(|answer| answer.status);
+                (browser, callback, cookie, answer)
+            })
+        })
+        .collect();
+    assert!(control.wait_for_requests(Side::Login, "*/token", 60, std::time::Duration::from_secs(30)).await);
+    child.kill().await.unwrap();
+    let mut all = Vec::new();
+    for attempt in attempts {
+        all.push(attempt.await.unwrap());
+    }
+    control.clear_faults();
+    let redeemed = control.count(Side::Login, "*/token");
+    let begun = std::time::Instant::now();
+    let _child = service.spawn().await;
+    println!("the storage is open and the host serves after {:?}", begun.elapsed());
+    let (mut in_before, mut in_after, mut lost) = (0, 0, 0);
+    for (browser, callback, cookie, before) in all {
+        browser.set_cookie(&cookie.0, &cookie.1);
+        let after = browser.finish(&callback).await;
+        match (before, after.status, after.code().as_str()) {
+            (Some(200), 400, "transaction_unknown") => in_before += 1,
+            // Whatever it was doing when it was killed, the transaction was taken: the person starts again.
+            (None, 400, "transaction_unknown") => lost += 1,
+            // It had not been taken.
+            (None, 200, _) => in_after += 1,
+            (before, status, code) => panic!("before the kill {before:?}, after it {status} {code}: {}", after.body),
+        }
+    }
+    println!("{in_before} were in before, {lost} were amid it and start again, {in_after} were in after");
+    assert_eq!(in_before + lost + in_after, 200);
+    assert!(in_after > 0 && lost > 0, "the kill came amid them: {in_before} {lost} {in_after}");
+    // No code was redeemed twice: what is new are the sign-ins that had not been worked on.
+    assert_eq!(control.count(Side::Login, "*/token") - redeemed, in_after);
+    assert_eq!(Browser::new(&service.url).sign_in(person::ADA).await.status, 200);
+}
+
 #[tokio::test]
 async fn memory_stays_bounded_by_large_answers() {
     let service = Service::prepare(HostOptions::default()).await;
