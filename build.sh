@@ -25,6 +25,9 @@ usage: ./build.sh COMMAND
   demo [--once]       everything on this machine, with an emulated Entra ID; prints the page to open.
                       --once signs a person in without a browser and prints one JSON line last
   serve --config FILE builds, then runs the host with these arguments
+  sign FILE.wasm [OPTION...]
+                      FILE.wasm.minisig, by the key in minisign.key (OPENID_SIGNING_KEY names another; it is made if it isn't
+                      there, and its password asked for); options are those of 'defguard-openid plugin sign'
   test [FILTER...]    all tests, or those whose name contains a filter; installs what they need on Debian and Ubuntu
   bench [FILTER...]   the benches, and their table; target/bench.json has the same
   fuzz [SECONDS [TARGET...]]
@@ -235,6 +238,14 @@ case "$command" in
   serve)
     build
     exec "$root/target/release/defguard-openid" serve "$@"
+    ;;
+  sign)
+    [ "$#" -gt 0 ] || die "sign: which file? ./build.sh sign target/openid.wasm"
+    need_rust
+    build_host
+    key="${OPENID_SIGNING_KEY:-$root/minisign.key}"
+    [ -e "$key" ] || set -- "$@" --new-key
+    exec "$root/target/release/defguard-openid" plugin sign --key "$key" "$@"
     ;;
   test) run_tests "$@" ;;
   bench) bench "$@" ;;

@@ -12,6 +12,18 @@ say() { printf '==> %s\n' "$*" >&2; }
 die() { printf 'package.sh: %s\n' "$*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null 2>&1 || die "$1 is missing: run 'cargo install --locked $1@$2'"; }
 
+# By the key in OPENID_SIGNING_KEY, or by one made for this package and thrown away: whoever trusts the package trusts its plugin.
+sign() {
+  local key="${OPENID_SIGNING_KEY:-}" more=()
+  if [ -z "$key" ]; then
+    key="$(mktemp -d)/minisign.key" more=(--new-key --no-password)
+    trap 'rm -rf "$(dirname "$key")"' RETURN
+  fi
+  "$host" plugin sign "$component" --key "$key" "${more[@]}" >"$made/signed" || die "the plugin can't be signed"
+  mv "$component.minisig" "$made/openid.wasm.minisig"
+  { printf 'untrusted comment: signs the plugin of this package\n'; sed -n 's/^trusted_keys = \["\(.*\)"\]$/\1/p' "$made/signed"; } >"$made/minisign.pub"
+}
+
 # Made from the program itself, so that nothing of it is out of date.
 make_files() {
   rm -rf "$made"
@@ -48,6 +60,7 @@ look_at() {
   "$program" check --config "$config" >&2 || die "the packaged program doesn't accept the packaged configuration"
   [ "$(stat -c %s "$debian")" -lt 20000000 ] || die "the package is larger than what is meant to be in it: dpkg-deb -c $debian"
   local bill="$unpacked/usr/share/doc/defguard-openid/host.cdx.json"
+  [ -s "$unpacked/usr/share/defguard-openid/openid.wasm.minisig" ] || die "the packaged plugin isn't signed"
   grep -q '"name": "wasmtime"' "$bill" || die "the bill of materials doesn't name wasmtime"
   if command -v systemd-analyze >/dev/null; then
     unit="$(find "$unpacked" -name defguard-openid.service)"
@@ -69,6 +82,8 @@ say "what the package holds"
 make_files
 make_bill_of_materials host x86_64-unknown-linux-gnu host.cdx
 make_bill_of_materials plugin wasm32-unknown-unknown component.cdx
+say "the plugin's signature"
+sign
 say "the package"
 debian="$(cargo deb --quiet --locked --no-build --strip -p defguard-openid-host --output "$made/")"
 look_at "$debian"

@@ -28,6 +28,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::config::{Provider, ProviderId};
 use crate::credential::expiries;
 use crate::gateway::Gateway;
+use crate::sandbox::metrics::PluginMetrics;
 use crate::sync::metrics::SyncMetrics;
 
 pub use sandbox::SandboxMetrics;
@@ -127,6 +128,11 @@ struct CheckLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProviderLabels {
     provider: String,
 }
@@ -173,6 +179,9 @@ pub struct Metrics {
     service: ServiceMetrics,
     storage: StorageMetrics,
     key_set_age: Family<ProviderLabels, Gauge>,
+    expiry: Family<ExpiryLabels, Gauge>,
+    plugins: PluginMetrics,
+    configurations: Family<OutcomeLabels, Counter>,
     guest_memory_peak: Gauge,
     codes: Mutex<BTreeSet<String>>,
 }
@@ -192,12 +201,6 @@ impl Metrics {
         );
         let logins = Family::<LoginLabels, Counter>::default();
         registry.register("logins", "Steps of sign-ins that ended: begin, complete", logins.clone());
-        for provider in providers {
-            for end in expiries(provider) {
-                let labels = ExpiryLabels { provider: provider.id.to_string(), credential: end.what.label() };
-                expiry.get_or_create(&labels).set(i64::try_from(end.at_unix_s).unwrap_or(i64::MAX));
-            }
-        }
         let core = CoreMetrics::default();
         core.register(&mut registry);
         let sync = SyncMetrics::default();
@@ -222,7 +225,15 @@ impl Metrics {
             Unit::Bytes,
             guest_memory_peak.clone(),
         );
-        Self {
+        let plugins = PluginMetrics::default();
+        plugins.register(&mut registry);
+        let configurations = Family::<OutcomeLabels, Counter>::default();
+        registry.register(
+            "configuration_reloads",
+            "Configurations that were read while the service ran: used, refused",
+            configurations.clone(),
+        );
+        let metrics = Self {
             registry,
             logins,
             core,
@@ -231,9 +242,36 @@ impl Metrics {
             service,
             storage,
             key_set_age,
+            expiry,
+            plugins,
+            configurations,
             guest_memory_peak,
             codes: Mutex::default(),
+        };
+        metrics.providers(providers);
+        metrics
+    }
+
+    /// From now on these are the providers: when their credentials expire.
+    pub fn providers(&self, providers: &[Provider]) {
+        self.expiry.clear();
+        for provider in providers {
+            for end in expiries(provider) {
+                let labels = ExpiryLabels { provider: provider.id.to_string(), credential: end.what.label() };
+                self.expiry.get_or_create(&labels).set(i64::try_from(end.at_unix_s).unwrap_or(i64::MAX));
+            }
         }
+    }
+
+    /// Counts a configuration that was read while the service ran.
+    pub fn configuration(&self, is_used: bool) {
+        let outcome = if is_used { "used" } else { "refused" };
+        self.configurations.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Where the loading of plugins is counted.
+    pub fn plugins(&self) -> PluginMetrics {
+        self.plugins.clone()
     }
 
     /// The most linear memory that a call of the plugin had, in bytes.

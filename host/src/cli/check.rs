@@ -12,10 +12,10 @@ use super::style::{BAD, GOOD, WARN};
 use super::{ConfigFile, Failure};
 use crate::admin::{self, Site};
 use crate::capability::{Clock as _, SystemClock};
-use crate::config::{Config, HandoverConfig, Problem};
+use crate::config::{Config, Examination, HandoverConfig, Problem};
 use crate::credential::notices;
-use crate::gateway::component_problems;
-use crate::sandbox::{Limits, Plugin, Runtime};
+use crate::gateway::{component_problems, shelf};
+use crate::sandbox::{Limits, Refused, Runtime, Settings, Shelf, Trust, choose_any, first};
 use crate::service::tls;
 
 #[derive(Debug, Args)]
@@ -60,6 +60,9 @@ struct PluginReport {
     name: String,
     version: String,
     sha256: String,
+    /// Whose signature it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,9 +90,9 @@ impl From<Problem> for Told {
 pub(super) async fn check(arguments: &Check) -> Result<ExitCode, Failure> {
     let path = &arguments.config.config;
     let examined = Config::examine(path)?;
-    let mut problems = examined.problems;
+    let mut problems = examined.problems.clone();
     let plugin = match &examined.plugin {
-        Some(file) => plugin(file, path, &examined.components, &mut problems).await,
+        Some(file) => plugin(file, path, &examined, &mut problems).await,
         None => None,
     };
     if let Some(config) = &examined.config {
@@ -118,33 +121,32 @@ pub(super) async fn check(arguments: &Check) -> Result<ExitCode, Failure> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Loads the component and adds what it finds in the providers' tables, where the host found nothing.
-async fn plugin(
-    file: &Path,
-    path: &Path,
-    components: &[(String, String)],
-    problems: &mut Vec<Problem>,
-) -> Option<PluginReport> {
+/// Finds the component that the service would use, and adds what it finds in the providers' tables where the host found nothing.
+async fn plugin(file: &Path, path: &Path, examined: &Examination, problems: &mut Vec<Problem>) -> Option<PluginReport> {
     let loaded = async {
         let runtime = Arc::new(Runtime::new(Limits::default()).map_err(|error| error.to_string())?);
-        let plugin = Plugin::load(&runtime, file).await.map_err(|error| error.to_string())?;
-        let description = plugin.describe().await.map_err(|error| error.to_string())?;
+        let (settings, shelf) = way_in(file, examined)?;
+        let (plugin, _, refused) = choose_any(&runtime, &settings, shelf.as_ref())
+            .await
+            .map_err(|errors| first(errors, &settings).to_string())?;
         let mut found = Vec::new();
-        for (prefix, json) in components {
+        for (prefix, json) in &examined.components {
             found.extend(component_problems(&plugin, prefix, json).await.map_err(|error| error.to_string())?);
         }
-        Ok::<_, String>((plugin, description, found))
+        Ok::<_, String>((plugin, refused, found))
     };
     match loaded.await {
-        Ok((plugin, description, mut found)) => {
+        Ok((plugin, refused, mut found)) => {
             found.retain(|problem| !problems.iter().any(|known| known.path == problem.path));
             crate::config::locate(path, &mut found);
             problems.extend(found);
+            problems.extend(refused.iter().map(passed_over));
             Some(PluginReport {
                 path: plugin.path().into(),
-                name: description.name,
-                version: description.version,
+                name: plugin.name().to_owned(),
+                version: plugin.version().to_owned(),
                 sha256: plugin.sha256().to_owned(),
+                signed_by: plugin.signed().map(|signed| signed.key.to_string()),
             })
         }
         Err(message) => {
@@ -152,6 +154,24 @@ async fn plugin(
             None
         }
     }
+}
+
+/// What a plugin has to fit: but for the configuration, whose problems are told one by one. Without `[plugins]` that can be read, any
+/// plugin is good enough to look at the providers' tables.
+fn way_in(file: &Path, examined: &Examination) -> Result<(Settings, Option<Shelf>), String> {
+    let Some(config) = &examined.config else {
+        let trust = Trust { keys: Vec::new(), unsigned_allowed: true };
+        return Ok((Settings { path: file.into(), trust, self_test: false, providers: Vec::new() }, None));
+    };
+    let mut config = config.clone();
+    config.plugins.notes = false;
+    let shelf = shelf(&config).map_err(|error| error.to_string())?;
+    Ok((Settings { providers: Vec::new(), ..config.plugin_settings() }, shelf))
+}
+
+fn passed_over(refused: &Refused) -> Problem {
+    let message = format!("a file is passed over: {}", refused.error);
+    Problem { is_warning: true, ..Problem::error("plugin", message, "") }
 }
 
 /// What expires within a month, or has.
@@ -227,7 +247,10 @@ fn print(report: &Report) {
     }
     println!("configuration {file}: {GOOD}good{GOOD:#}");
     if let Some(plugin) = &report.plugin {
-        println!("plugin {}: {} {}, sha256 {}", plugin.path.display(), plugin.name, plugin.version, plugin.sha256);
+        let signed =
+            plugin.signed_by.as_ref().map_or_else(|| "NOT SIGNED".to_owned(), |key| format!("signed by {key}"));
+        let PluginReport { path, name, version, sha256, .. } = plugin;
+        println!("plugin {}: {name} {version}, sha256 {sha256}, {signed}", path.display());
     }
     if let Some(core) = &report.core {
         println!("hand-over: Defguard Core at {core}");

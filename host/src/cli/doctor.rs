@@ -71,6 +71,7 @@ pub(super) async fn doctor(arguments: &Doctor) -> Result<ExitCode, Failure> {
     // The running service may hold its storage; nothing is kept here.
     let storage = std::mem::replace(&mut config.storage, StorageConfig::plain(StorageUrl::Memory));
     config.audit_file = None;
+    config.plugins.notes = false;
     telemetry::start(&config.log);
     let gateway = Gateway::start(config).await?;
     let inspector = Inspector::new(gateway.config().loopback_http)?;

@@ -52,6 +52,7 @@ pub(super) async fn login_test(arguments: &LoginTest) -> Result<ExitCode, Failur
     config.listen = arguments.listen.unwrap_or(config.listen);
     config.storage = StorageConfig::plain(StorageUrl::Memory);
     config.audit_file = None;
+    config.plugins.notes = false;
     telemetry::start(&config.log);
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!(

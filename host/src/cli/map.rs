@@ -9,7 +9,8 @@ use clap::Args;
 use super::report::Report;
 use super::{ConfigFile, Failure, REFUSED, one_provider};
 use crate::config::Config;
-use crate::sandbox::{Limits, Plugin, Runtime};
+use crate::gateway::load_plugin;
+use crate::sandbox::{Limits, Runtime};
 
 /// The most that is read, in bytes; the contract's bound.
 const MAX_BYTES: u64 = 64 << 10;
@@ -34,7 +35,7 @@ pub(super) async fn map(arguments: &Map) -> Result<ExitCode, Failure> {
     let provider = one_provider(&config, arguments.provider.as_deref())?;
     let input = read(&arguments.claims)?;
     let runtime = Arc::new(Runtime::new(Limits::default())?);
-    let plugin = Plugin::load(&runtime, &config.plugin).await?;
+    let (plugin, ..) = load_plugin(&config, &runtime).await?;
     let preview = plugin.map_claims(&provider.component_json, &input).await?.map_err(|problem| {
         let hint = if problem.hint.is_empty() { String::new() } else { format!("\n    {}", problem.hint) };
         format!("{}: {}{hint}", problem.path, problem.message)

@@ -6,6 +6,7 @@ mod difference;
 mod doctor;
 mod login_test;
 mod map;
+mod plugin;
 mod progress;
 mod reach;
 mod report;
@@ -55,6 +56,9 @@ enum Command {
     Completions(shell::Completions),
     /// Print the manual page
     Man(shell::Man),
+    /// The plugin's files: list, try, put into place, go back, sign
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +89,7 @@ pub fn run() -> ExitCode {
             Command::Config(arguments) => config::config(&arguments).await,
             Command::Completions(arguments) => shell::completions(&arguments),
             Command::Man(arguments) => shell::man(&arguments),
+            Command::Plugin(command) => plugin::plugin(&command).await,
         }
     });
     outcome.unwrap_or_else(|error| {

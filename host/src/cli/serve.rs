@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use super::Failure;
 use crate::admin::{self, PLAYGROUND_PATH, Site};
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::live::Live;
 use crate::service::Server;
 use crate::service::tls::Tls;
 use crate::sync::control;
@@ -35,24 +37,27 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         }
         None => None,
     };
-    let gateway = Gateway::start(config).await?;
+    let live = Live::start(config).await?;
+    let gateway = live.gateway();
     for provider in &gateway.config().providers {
         tracing::info!(provider = %provider.id, redirect_uri = gateway.config().redirect_uri(&provider.id), "provider");
     }
     if let Some(listener) = metrics_listener {
         tracing::info!(address = %listener.local_addr()?, "metrics");
         // It ends with the process: a scrape that is cut off comes again.
-        let router = metrics::router(Arc::clone(&gateway)).merge(web::probes(&gateway));
-        tokio::spawn(axum::serve(listener, router).into_future());
+        let routes = live.mount(|gateway| web::probes(&gateway).merge(metrics::router(gateway)));
+        tokio::spawn(axum::serve(listener, routes).into_future());
     }
     if let Some((listener, router)) = admin {
         tracing::info!(url = format!("http://{}{PLAYGROUND_PATH}", listener.local_addr()?), "playground");
         // As the metrics: nobody waits for a page of text.
         tokio::spawn(axum::serve(listener, router).into_future());
     }
-    let schedule = Schedule::start(&gateway);
-    control::serve(&gateway.config().storage, &schedule);
-    tokio::spawn(on_signal(signal(SignalKind::user_defined1())?, schedule));
+    let schedule = Schedule::start(&gateway).await;
+    control::serve(&gateway.config().storage, &schedule, gateway.plugins());
+    tokio::spawn(on_signal(signal(SignalKind::user_defined1())?, Arc::clone(&schedule)));
+    tokio::spawn(follow(live.changes(), schedule));
+    tokio::spawn(on_hangup(signal(SignalKind::hangup())?, Arc::clone(&live)));
     // Last, so that whoever is let in here finds the others too.
     let listener = bind(gateway.config().listen, "listen").await?;
     let address = listener.local_addr()?;
@@ -65,7 +70,8 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         tokio::spawn(Arc::clone(tls).watch());
     }
     let server = Server::new(listener, gateway.config(), gateway.metrics().service()).with_tls(tls);
-    let app = web::standalone(Arc::clone(&gateway));
+    drop(gateway);
+    let app = live.mount(web::standalone);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let waiting = async move {
@@ -73,7 +79,7 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        gateway.drain();
+        live.gateway().drain();
         tracing::info!("stopping: no new connections, calls under way finish");
     };
     if !server.serve(app, waiting, DRAIN).await {
@@ -91,6 +97,23 @@ async fn on_signal(mut asked: Signal, schedule: Arc<Schedule>) {
     while asked.recv().await.is_some() {
         tracing::info!("signal USR1: directory synchronisation");
         schedule.run_all();
+    }
+}
+
+/// `HUP`: the configuration, now, its secrets' files too.
+async fn on_hangup(mut asked: Signal, live: Arc<Live>) {
+    while asked.recv().await.is_some() {
+        tracing::info!("signal HUP: configuration");
+        // It says what came of it.
+        drop(live.reload().await);
+    }
+}
+
+/// The synchronisation goes the way of the configuration in use, one after the other.
+async fn follow(mut changes: watch::Receiver<Arc<Gateway>>, schedule: Arc<Schedule>) {
+    while changes.changed().await.is_ok() {
+        let gateway = Arc::clone(&changes.borrow_and_update());
+        schedule.replace(&gateway).await;
     }
 }
 

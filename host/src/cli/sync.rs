@@ -113,6 +113,7 @@ async fn run(mut config: Config, provider: &str, job: Job) -> Result<Ended, Fail
                 // A service may be started meanwhile; the mirror is a file of its own, and whoever has it open is alone.
                 config.storage = StorageConfig::plain(StorageUrl::Memory);
             }
+            config.plugins.notes = false;
             let gateway = Gateway::start(config).await?;
             let providers = &gateway.config().providers;
             let provider = providers.iter().find(|found| found.id.as_str() == provider).ok_or("no such provider")?;

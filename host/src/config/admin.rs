@@ -75,7 +75,9 @@ fn playground(reader: &mut Reader, admin: &Table, plugin: Option<&Path>) -> Opti
         let path = reader.text(admin, "admin", "playground")?;
         return Some(reader.resolve(&path));
     }
-    Some(plugin?.parent().map(Path::to_path_buf).unwrap_or_default().join("playground"))
+    let plugin = plugin?;
+    let folder = if plugin.is_dir() { Some(plugin) } else { plugin.parent() };
+    Some(folder.map(Path::to_path_buf).unwrap_or_default().join("playground"))
 }
 
 fn names(reader: &mut Reader, admin: &Table) -> Option<Vec<Host>> {

@@ -11,7 +11,9 @@ use tracing_subscriber::filter::LevelFilter;
 use super::examination::{self, Examination};
 use super::reference::names;
 use super::{CallbackPage, Config, ConfigError, LogConfig, PagesConfig, Problem, PublicUrl};
-use super::{DirectoryApply, HandoverConfig, Provider, admin, handover, limits, provider, storage, telemetry, tls};
+use super::{
+    DirectoryApply, HandoverConfig, Provider, admin, handover, limits, plugins, provider, storage, telemetry, tls,
+};
 use crate::client::TrustedProxies;
 use crate::upstream::UpstreamConfig;
 
@@ -192,6 +194,8 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let tls = tls::read(reader, table);
     let telemetry = telemetry::read(reader, table);
     let storage = storage::read(reader, table);
+    let about = plugins::About { loopback_http, public_url: public_url.as_ref(), listen, storage: storage.as_ref() };
+    let plugins = plugins::read(reader, table, &about);
     let handover = handover::read(reader, table, loopback_http);
     let log = log(reader, table);
     let metrics_listen = metrics_listen(reader, table);
@@ -211,6 +215,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         public_url: public_url?,
         listen: listen?,
         plugin: plugin?,
+        plugins: plugins?,
         upstream: upstream?,
         trusted_proxies: trusted_proxies?,
         limits: limits?,
@@ -268,28 +273,10 @@ pub(super) fn address(reader: &mut Reader, table: &Table, prefix: &str, example:
     text.parse().map_err(|_| reader.problem(join(prefix, "listen"), wrong, &format!("for example {example}"))).ok()
 }
 
-/// A file, or a folder with exactly one `.wasm` file in it.
+/// A file, or a folder of files.
 fn plugin(reader: &mut Reader, table: &Table) -> Option<PathBuf> {
     let path = if table.contains_key("plugin") { reader.text(table, "", "plugin")? } else { "openid.wasm".to_owned() };
-    let path = reader.resolve(&path);
-    if !path.is_dir() {
-        return Some(path);
-    }
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&path)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| file.extension().is_some_and(|extension| extension == "wasm"))
-        .collect();
-    match (files.pop(), files.is_empty()) {
-        (Some(file), true) => Some(file),
-        (found, _) => {
-            let count = files.len() + usize::from(found.is_some());
-            let message = format!("the folder {} holds {count} .wasm files, expected exactly one", path.display());
-            reader.problem("plugin", message, "name the file itself");
-            None
-        }
-    }
+    Some(reader.resolve(&path))
 }
 
 /// `upstream`.

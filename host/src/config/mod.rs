@@ -11,6 +11,7 @@ mod file;
 mod handover;
 mod limits;
 mod logo;
+mod plugins;
 mod provider;
 pub mod reference;
 mod secret;
@@ -30,6 +31,7 @@ pub use examination::Examination;
 pub(crate) use file::locate_in as locate;
 pub use limits::{LimitsConfig, Rate};
 pub use logo::Logo;
+pub use plugins::PluginsConfig;
 pub use provider::{ApprovedLink, Provider, ProviderId, ProviderKind};
 pub use secret::Secret;
 pub use telemetry::TelemetryConfig;
@@ -38,6 +40,7 @@ pub use tls::TlsConfig;
 use crate::client::TrustedProxies;
 use crate::core_api::CoreSettings;
 use crate::handover::{CoreOptions, LocalAccountSeed};
+use crate::sandbox::Settings;
 use crate::storage::StorageConfig;
 use crate::upstream::UpstreamConfig;
 
@@ -50,8 +53,10 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// The component.
+    /// The component: its file, or the folder of files.
     pub plugin: PathBuf,
+    /// Whose plugins are loaded.
+    pub plugins: PluginsConfig,
     /// The Defguard proxy behind this host, if there is one.
     pub upstream: Option<UpstreamConfig>,
     /// The reverse proxies in front whose `X-Forwarded-For` counts.
@@ -127,6 +132,11 @@ impl PublicUrl {
         self.0.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }
 
+    /// Whether it is an address of this machine that no other reaches.
+    pub fn is_loopback(&self) -> bool {
+        crate::capability::origin::is_loopback(&self.0)
+    }
+
     /// Whether it is `https`.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
@@ -193,6 +203,13 @@ impl Config {
     /// As [`Config::load`], with the text at hand; relative paths count from the file's folder.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         file::parse(path, text)
+    }
+
+    /// What a plugin has to fit.
+    pub fn plugin_settings(&self) -> Settings {
+        let providers = self.providers.iter().map(|one| (one.id.to_string(), one.component_json.clone())).collect();
+        let PluginsConfig { trust, self_test, .. } = self.plugins.clone();
+        Settings { path: self.plugin.clone(), trust, self_test, providers }
     }
 
     /// The path of a provider's callback: the first provider has the bare one that Defguard documents.

@@ -14,7 +14,7 @@ impl Gateway {
     /// What the component finds out about a provider; changes nothing.
     pub async fn probe(&self, provider: &Provider, trace: &TraceId) -> Result<Vec<Finding>, LoginError> {
         let grant = self.grant(provider, trace)?;
-        self.slot.current().probe(grant, &provider.component_json).await.map_err(LoginError::Plugin)
+        self.plugin().probe(grant, &provider.component_json).await.map_err(LoginError::Plugin)
     }
 
     /// The next page of a provider's directory.
@@ -26,14 +26,14 @@ impl Gateway {
         trace: &TraceId,
     ) -> Result<Result<directory::Page, directory::Failure>, LoginError> {
         let grant = self.grant(provider, trace)?;
-        let page = self.slot.current().directory_page(grant, &provider.component_json, read, cursor).await;
+        let page = self.plugin().directory_page(grant, &provider.component_json, read, cursor).await;
         page.map_err(LoginError::Plugin)
     }
 
     /// "Test connection" of a provider's directory: whether it can be read, permission by permission.
     pub async fn test_connection(&self, provider: &Provider, trace: &TraceId) -> Result<Vec<Finding>, LoginError> {
         let grant = self.grant(provider, trace)?;
-        self.slot.current().test_connection(grant, &provider.component_json).await.map_err(LoginError::Plugin)
+        self.plugin().test_connection(grant, &provider.component_json).await.map_err(LoginError::Plugin)
     }
 
     /// The directory's word on whoever signs in, where the configuration asks for it: within its budget, and before anything is made
@@ -51,7 +51,7 @@ impl Gateway {
         let object_id = identity.object_id.as_deref().filter(|_| identity.account != AccountKind::Personal);
         let weighed = match (object_id, self.grant(provider, trace)) {
             (Some(object_id), Ok(grant)) => {
-                let plugin = self.slot.current();
+                let plugin = self.plugin();
                 let asking = plugin.person(grant, &provider.component_json, object_id, budget);
                 let answer = self.phase("directory", provider, asking).await;
                 at_login::weigh(&provider.id, object_id, answer)

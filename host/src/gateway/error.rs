@@ -4,6 +4,7 @@ use crate::capability::OutgoingError;
 use crate::capability::origin::UrlRefusal;
 use crate::config::ConfigError;
 use crate::handover::HandoverError;
+use crate::sandbox::shelf::ShelfError;
 use crate::sandbox::{CallError, LoadError};
 use crate::storage::StorageError;
 use crate::sync::at_login::Barred;
@@ -19,6 +20,12 @@ pub enum StartError {
     /// The plugin.
     #[error(transparent)]
     Plugin(#[from] LoadError),
+    /// The host's own folder for plugins.
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
+    /// It couldn't be read anew.
+    #[error("the configuration wasn't read: {0}")]
+    Reload(String),
     /// The plugin fails while it validates.
     #[error("the plugin fails while it validates the configuration: {0}")]
     Validation(CallError),

@@ -54,7 +54,7 @@ impl Gateway {
     pub(super) async fn phase<T>(&self, phase: &'static str, provider: &Provider, work: impl Future<Output = T>) -> T {
         let started = Instant::now();
         let result = work.instrument(span!("phase", otel.name = phase, provider = provider.id.as_str())).await;
-        self.slot.current().runtime().metrics().phase(provider.id.as_str(), phase, started.elapsed());
+        self.plugin().runtime().metrics().phase(provider.id.as_str(), phase, started.elapsed());
         result
     }
 
@@ -72,7 +72,7 @@ impl Gateway {
             redirect_uri: self.config.redirect_uri(&provider.id),
             login_hint,
         };
-        let plugin = self.slot.current();
+        let plugin = self.plugin();
         let outcome = self.phase("begin", provider, plugin.begin(self.grant(provider, trace)?, &request)).await;
         // A component, or a provider's document, doesn't make an open redirector of this host (V18).
         let result = settle(outcome).and_then(|begun| match provider.allowed.check(&begun.url) {
@@ -173,7 +173,7 @@ impl Gateway {
         trace: &TraceId,
         told: &mut Told,
     ) -> Result<LetIn, LoginError> {
-        let plugin = self.slot.current();
+        let plugin = self.plugin();
         let outcome = self.phase("complete", provider, plugin.complete(self.grant(provider, trace)?, request)).await;
         let completion = settle(outcome)?;
         let broken = |reason| LoginError::Plugin(plugin.breaks_contract(Export::Complete, reason));

@@ -12,38 +12,51 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::audit::Audit;
-use crate::capability::{Clock, Grant, ProviderContext, TraceId};
+use crate::capability::{Cache, Clock, Grant, ProviderContext, TraceId};
 use crate::config::{Config, Provider, ProviderId};
 use crate::handover::Handover;
 use crate::metrics::Metrics;
 use crate::sandbox::bindings::exports::defguard::openid::login as contract;
-use crate::sandbox::{Plugin, PluginSlot};
+use crate::sandbox::{Plugin, Plugins};
 use crate::storage::Storage;
 use crate::sync::at_login::AtLogin;
 
 pub use contract::{Authorization, Check, Flow, Refusal, RefusalKind, Verdict};
 pub use error::{LoginError, StartError};
 pub use login::{Completed, Tested};
-pub use start::{component_problems, validate};
+pub use start::{component_problems, load_plugin, shelf, validate};
 
-/// The service.
+/// The service, for one configuration: another one is another gateway over the same [`Lasting`] parts.
 pub struct Gateway {
     config: Config,
-    slot: Arc<PluginSlot>,
+    lasting: Lasting,
     providers: BTreeMap<ProviderId, Arc<ProviderContext>>,
     handover: Box<dyn Handover>,
     audit: Audit,
-    metrics: Metrics,
-    storage: Arc<dyn Storage>,
     at_login: AtLogin,
-    clock: Arc<dyn Clock>,
-    readiness: readiness::Readiness,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// Ends with this gateway.
+    _own: Tasks,
 }
 
-impl Drop for Gateway {
+/// What outlives a change of the configuration.
+#[derive(Clone)]
+struct Lasting {
+    plugins: Arc<Plugins>,
+    storage: Arc<dyn Storage>,
+    cache: Arc<Cache>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    readiness: Arc<readiness::Readiness>,
+    /// End with the last gateway.
+    _tasks: Arc<Tasks>,
+}
+
+/// Tasks that end when this is dropped.
+struct Tasks(Vec<tokio::task::JoinHandle<()>>);
+
+impl Drop for Tasks {
     fn drop(&mut self) {
-        for task in &self.tasks {
+        for task in &self.0 {
             task.abort();
         }
     }
@@ -57,17 +70,22 @@ impl Gateway {
 
     /// The plugin in use.
     pub fn plugin(&self) -> Arc<Plugin> {
-        self.slot.current()
+        self.lasting.plugins.current()
+    }
+
+    /// The plugin in use, and what changes it.
+    pub fn plugins(&self) -> &Arc<Plugins> {
+        &self.lasting.plugins
     }
 
     /// The most linear memory that a call of the plugin had since the start, in bytes.
     pub fn guest_memory_peak(&self) -> usize {
-        self.slot.current().runtime().memory_peak()
+        self.lasting.plugins.runtime().memory_peak()
     }
 
     /// What is measured.
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.lasting.metrics
     }
 
     /// What the directory says of people who sign in.
@@ -87,7 +105,7 @@ impl Gateway {
 
     /// The storage in use.
     pub fn storage(&self) -> Arc<dyn Storage> {
-        Arc::clone(&self.storage)
+        Arc::clone(&self.lasting.storage)
     }
 
     /// Whether no other process can have the storage open.
@@ -97,12 +115,12 @@ impl Gateway {
 
     /// The service's clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
+        Arc::clone(&self.lasting.clock)
     }
 
     /// Milliseconds since 1970, by the service's clock.
     pub fn now_unix_ms(&self) -> u64 {
-        self.clock.now_unix_ms()
+        self.lasting.clock.now_unix_ms()
     }
 
     /// The provider of that id; of none, the first one.

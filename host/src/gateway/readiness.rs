@@ -29,27 +29,27 @@ pub(super) struct Readiness {
 impl Gateway {
     /// From now on this host says that it is stopping.
     pub fn drain(&self) {
-        self.readiness.draining.store(true, Ordering::SeqCst);
+        self.lasting.readiness.draining.store(true, Ordering::SeqCst);
     }
 
     /// Whether this host is stopping.
     pub fn is_draining(&self) -> bool {
-        self.readiness.draining.load(Ordering::SeqCst)
+        self.lasting.readiness.draining.load(Ordering::SeqCst)
     }
 
     /// Whether the storage took a value within the last second, or does now, within two: one that only answers reads, as a
     /// replica or a full disk, can't keep a sign-in.
     pub async fn storage_answers(&self) -> bool {
-        let mut known = self.readiness.storage.lock().await;
+        let mut known = self.lasting.readiness.storage.lock().await;
         let before = match *known {
             Some((at, answered)) if at.elapsed() < GOOD_FOR => return answered,
             Some((_, answered)) => answered,
             None => true,
         };
         let key = Key { namespace: Namespace::new("host", "ready"), name: "probe".into() };
-        let now = self.clock.now_unix_ms();
+        let now = self.lasting.clock.now_unix_ms();
         let entry = Entry::expiring(Vec::new(), now, PROBE_LIFE);
-        let asked = tokio::time::timeout(STORAGE_BUDGET, self.storage.put(key, entry, now)).await;
+        let asked = tokio::time::timeout(STORAGE_BUDGET, self.lasting.storage.put(key, entry, now)).await;
         let answered = matches!(asked, Ok(Ok(_)));
         if before != answered {
             match &asked {

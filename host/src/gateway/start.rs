@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use crate::audit::Audit;
 use crate::capability::{Cache, ClientCredential, Clock, Outgoing, ProviderContext, SystemClock};
-use crate::config::{Config, ConfigError, HandoverConfig, Problem, Provider};
+use crate::config::{Config, ConfigError, HandoverConfig, PluginsConfig, Problem, Provider};
 use crate::credential;
 use crate::handover::{CoreHandover, Handover, LocalHandover};
 use crate::metrics::{Measured, Metrics};
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
-use crate::sandbox::{CallError, Limits, Plugin, PluginSlot, Runtime, watch};
+use crate::sandbox::shelf::ShelfError;
+use crate::sandbox::{CallError, Limits, LoadError, Plugin, Plugins, Runtime, Shelf, choose_any, first, watch};
 use crate::storage::{Namespace, Storage};
 use crate::sync::at_login::AtLogin;
 
-use super::readiness::Readiness;
-use super::{Gateway, StartError};
+use super::{Gateway, Lasting, StartError, Tasks};
 
 /// How often the plugin's file is looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_millis(500);
@@ -43,62 +43,147 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         storage: Arc<dyn Storage>,
     ) -> Result<Arc<Self>, StartError> {
-        let audit = Audit::new(config.audit_file.clone());
-        audit.try_open().map_err(StartError::Audit)?;
+        let (audit, outgoing) = (audit(&config)?, Arc::new(Outgoing::new(config.loopback_http)?));
         let runtime = Arc::new(Runtime::new(limits)?);
-        let metrics = Metrics::new(&config.providers).with_sandbox(runtime.metrics());
+        let shelf = shelf(&config)?;
+        let metrics = Arc::new(Metrics::new(&config.providers).with_sandbox(runtime.metrics()));
         let audit = audit.counted(metrics.service());
         let storage: Arc<dyn Storage> =
             Arc::new(Measured::new(storage, config.storage.url.backend(), metrics.storage()));
-        let plugin = Plugin::load(&runtime, &config.plugin).await?;
-        for warning in validate(&plugin, &config).await? {
-            tracing::warn!(key = %warning.path, "{} ({})", warning.message, warning.hint);
-        }
-        tracing::info!(path = %plugin.path().display(), sha256 = plugin.sha256(), pooling = runtime.is_pooling(), "plugin loaded");
-        let outgoing = Arc::new(Outgoing::new(config.loopback_http)?);
-        let cache = Arc::new(Cache::default());
+        let started = Plugins::start(runtime, config.plugin_settings(), shelf, metrics.plugins()).await;
+        let plugins = started.map_err(|error| located(&config, error))?;
+        let plugin = plugins.current();
+        warn(&validate(&plugin, &config).await?);
+        tracing::info!(
+            path = %plugin.path().display(), sha256 = plugin.sha256(), version = plugin.version(),
+            signed = plugin.signed().is_some(), pooling = plugins.runtime().is_pooling(), "plugin loaded"
+        );
+        let tasks = Tasks(vec![
+            tokio::spawn(watch(Arc::downgrade(&plugins), RELOAD_INTERVAL)),
+            tokio::spawn(sweep(Arc::clone(&storage), Arc::clone(&clock))),
+        ]);
+        let lasting = Lasting {
+            plugins,
+            storage,
+            cache: Arc::new(Cache::default()),
+            metrics,
+            clock,
+            readiness: Arc::default(),
+            _tasks: Arc::new(tasks),
+        };
+        Self::over(config, lasting, audit, &outgoing).await
+    }
+
+    /// Another configuration over the same storage, plugin, cache and metrics: the plugin takes it, or nothing changes. What can't
+    /// change while the service runs is kept by whoever calls this.
+    pub async fn reconfigured(&self, config: Config) -> Result<Arc<Self>, StartError> {
+        let (audit, outgoing) = (audit(&config)?, Arc::new(Outgoing::new(config.loopback_http)?));
+        let changed = self.lasting.plugins.change(config.plugin_settings()).await;
+        let change = changed.map_err(|error| located(&config, error))?;
+        warn(&validate(change.plugin(), &config).await?);
+        let audit = audit.counted(self.lasting.metrics.service());
+        let next = Self::over(config, self.lasting.clone(), audit, &outgoing).await?;
+        change.make();
+        next.lasting.metrics.providers(&next.config.providers);
+        Ok(next)
+    }
+
+    async fn over(
+        config: Config,
+        lasting: Lasting,
+        audit: Audit,
+        outgoing: &Arc<Outgoing>,
+    ) -> Result<Arc<Self>, StartError> {
+        let Lasting { storage, cache, metrics, clock, .. } = &lasting;
         let providers = config
             .providers
             .iter()
-            .map(|provider| (provider.id.clone(), Arc::new(context(provider, &storage, &outgoing, &cache, &clock))))
+            .map(|provider| (provider.id.clone(), Arc::new(context(provider, storage, outgoing, cache, clock))))
             .collect();
         let handover: Box<dyn Handover> = match &config.handover {
             HandoverConfig::Local { accounts } => {
                 let url = format!("{}/", config.public_url.origin());
-                Box::new(LocalHandover::start(Arc::clone(&storage), Arc::clone(&clock), url, accounts).await?)
+                Box::new(LocalHandover::start(Arc::clone(storage), Arc::clone(clock), url, accounts).await?)
             }
             HandoverConfig::Core { settings, options } => {
-                let (storage, clock) = (Arc::clone(&storage), Arc::clone(&clock));
+                let (storage, clock) = (Arc::clone(storage), Arc::clone(clock));
                 Box::new(CoreHandover::new(settings, options.clone(), storage, clock, metrics.core())?)
             }
         };
-        let slot = Arc::new(PluginSlot::new(plugin));
-        let tasks = vec![
-            tokio::spawn(watch(
-                Arc::downgrade(&slot),
-                runtime,
-                config.plugin.clone(),
-                component_configurations(&config),
-                RELOAD_INTERVAL,
-            )),
-            tokio::spawn(sweep(Arc::clone(&storage), Arc::clone(&clock))),
-            tokio::spawn(credential::watch(config.providers.clone(), Arc::clone(&clock))),
-        ];
+        let own = Tasks(vec![tokio::spawn(credential::watch(config.providers.clone(), Arc::clone(clock)))]);
         let at_login = AtLogin::new(metrics.directory());
-        let readiness = Readiness::default();
-        Ok(Arc::new(Self {
-            config,
-            slot,
-            providers,
-            handover,
-            audit,
-            metrics,
-            storage,
-            at_login,
-            clock,
-            readiness,
-            tasks,
-        }))
+        Ok(Arc::new(Self { config, lasting, providers, handover, audit, at_login, _own: own }))
+    }
+}
+
+fn audit(config: &Config) -> Result<Audit, StartError> {
+    let audit = Audit::new(config.audit_file.clone());
+    audit.try_open().map_err(StartError::Audit)?;
+    Ok(audit)
+}
+
+fn warn(warnings: &[Problem]) {
+    for warning in warnings {
+        tracing::warn!(key = %warning.path, "{} ({})", warning.message, warning.hint);
+    }
+}
+
+/// The host's own folder for plugins. One that nobody asked for may fail: then each start compiles, and only this process knows the
+/// way back.
+pub fn shelf(config: &Config) -> Result<Option<Shelf>, ShelfError> {
+    let PluginsConfig { folder, folder_is_named, notes, .. } = &config.plugins;
+    let Some(folder) = folder else { return Ok(None) };
+    if !notes && !folder.exists() {
+        return Ok(None);
+    }
+    match Shelf::open(folder) {
+        Ok(shelf) => Ok(Some(if *notes { shelf } else { shelf.reading() })),
+        Err(error) if *folder_is_named => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "former plugins and compiled code aren't kept");
+            Ok(None)
+        }
+    }
+}
+
+/// The plugin that the service would use under this configuration, its warnings, and the files that were refused before it: for
+/// commands that try and don't serve.
+pub async fn load_plugin(
+    config: &Config,
+    runtime: &Arc<Runtime>,
+) -> Result<(Plugin, Vec<Problem>, Vec<LoadError>), StartError> {
+    let (settings, shelf) = (config.plugin_settings(), shelf(config)?.map(Shelf::reading));
+    match choose_any(runtime, &settings, shelf.as_ref()).await {
+        Err(errors) => Err(located(config, first(errors, &settings))),
+        Ok((plugin, _, refused)) => {
+            let warnings = validate(&plugin, config).await?;
+            Ok((plugin, warnings, refused.into_iter().map(|refused| refused.error).collect()))
+        }
+    }
+}
+
+/// A configuration that the plugin refuses, with its keys and lines.
+fn located(config: &Config, error: LoadError) -> StartError {
+    match error {
+        LoadError::Configuration { problems, .. } if !problems.is_empty() => {
+            let mut problems: Vec<Problem> = problems
+                .into_iter()
+                .map(|(provider, problem)| of_plugin(&format!("provider.{provider}"), problem))
+                .collect();
+            crate::config::locate(&config.source, &mut problems);
+            ConfigError::Invalid { file: config.source.clone(), problems }.into()
+        }
+        error => error.into(),
+    }
+}
+
+fn of_plugin(place: &str, problem: crate::sandbox::Problem) -> Problem {
+    Problem {
+        path: format!("{place}.{}", problem.path),
+        line: None,
+        message: problem.message,
+        hint: problem.hint,
+        is_warning: problem.severity == Severity::Warning,
     }
 }
 
@@ -120,18 +205,7 @@ pub async fn validate(plugin: &Plugin, config: &Config) -> Result<Vec<Problem>, 
 
 /// What the component finds in one provider's table, which is at `place`: `provider.entra`. Without lines.
 pub async fn component_problems(plugin: &Plugin, place: &str, json: &str) -> Result<Vec<Problem>, CallError> {
-    let found = plugin.validate(json).await?.into_iter().map(|problem| Problem {
-        path: format!("{place}.{}", problem.path),
-        line: None,
-        message: problem.message,
-        hint: problem.hint,
-        is_warning: problem.severity == Severity::Warning,
-    });
-    Ok(found.collect())
-}
-
-fn component_configurations(config: &Config) -> Vec<(String, String)> {
-    config.providers.iter().map(|provider| (provider.id.to_string(), provider.component_json.clone())).collect()
+    Ok(plugin.validate(json).await?.into_iter().map(|problem| of_plugin(place, problem)).collect())
 }
 
 fn context(

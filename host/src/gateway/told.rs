@@ -67,7 +67,7 @@ impl Gateway {
     ) {
         report(step.as_str(), provider, trace, result);
         let (outcome, code) = outcome(result);
-        self.metrics.login(step.as_str(), &provider.id, outcome, code);
+        self.lasting.metrics.login(step.as_str(), &provider.id, outcome, code);
         if step == Step::Begin && result.is_ok() {
             // It has only begun: the record is that of its end.
             return;
@@ -77,7 +77,7 @@ impl Gateway {
             _ => &told.checks,
         };
         let record = Record {
-            time: audit::rfc3339(self.clock.now_unix_ms()),
+            time: audit::rfc3339(self.lasting.clock.now_unix_ms()),
             trace: trace.as_str(),
             client: trace.client(),
             provider: provider.id.as_str(),

@@ -8,8 +8,8 @@ use tokio::sync::SemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::{Plugin, PluginPre};
+use super::call_error::{CallError, Stage, cause};
 use super::engine::Runtime;
-use super::error::{CallError, Stage, cause};
 use super::export::Export;
 use super::limits::Limits;
 use super::memory::Limiter;
@@ -39,18 +39,8 @@ pub(super) struct Callee<'a> {
 }
 
 impl Callee<'_> {
-    /// Runs `body` on a fresh instance that has what `grant` gives, within the limits of the runtime.
+    /// Runs `body` on a fresh instance that has what `grant` gives, within these limits: of the same memory, which the pool has.
     pub(super) async fn run<T>(
-        self,
-        export: Export,
-        grant: Grant,
-        body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
-    ) -> Result<T, CallError> {
-        self.run_within(export, grant, self.runtime.limits(), body).await
-    }
-
-    /// As [`Callee::run`], within other limits: of the same memory, which the pool has.
-    pub(super) async fn run_within<T>(
         self,
         export: Export,
         grant: Grant,

@@ -27,6 +27,7 @@ pub struct Runtime {
     queue: Semaphore,
     asides: Semaphore,
     shared_memory: Arc<SharedMemory>,
+    compiler: Arc<tokio::sync::Mutex<()>>,
     memory_peak: AtomicUsize,
     ticks: Arc<Ticks>,
     metrics: SandboxMetrics,
@@ -50,6 +51,7 @@ impl Runtime {
             queue: Semaphore::new(limits.queued_calls as usize),
             asides: Semaphore::new(limits.asides() as usize),
             shared_memory: Arc::new(SharedMemory::new(&limits)),
+            compiler: Arc::default(),
             memory_peak: AtomicUsize::new(0),
             metrics,
             ticks,
@@ -119,6 +121,11 @@ impl Runtime {
     /// A place for each call beside a sign-in, which takes one of [`Runtime::gate`] as well.
     pub(super) fn asides(&self) -> &Semaphore {
         &self.asides
+    }
+
+    /// Whoever compiles holds it.
+    pub(super) fn compiler(&self) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.compiler)
     }
 
     pub(super) fn linker(&self) -> &Linker<CallState> {

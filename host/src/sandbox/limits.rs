@@ -54,6 +54,8 @@ pub struct Limits {
     pub cache_leases: usize,
     /// Largest plugin file, in bytes.
     pub plugin_bytes: u64,
+    /// How long a plugin may take to compile.
+    pub compile_wall: Duration,
     /// Where linear memory comes from in place of the pool: for the test that looks into it.
     #[doc(hidden)]
     pub memory_source: Option<MemorySource>,
@@ -132,6 +134,7 @@ impl Default for Limits {
             cache_leases: 16,
             plugin_bytes: 16 << 20,
             memory_source: None,
+            compile_wall: Duration::from_secs(120), // ours takes a second or two
         }
     }
 }

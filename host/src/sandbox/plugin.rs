@@ -1,25 +1,19 @@
-//! One loaded plugin: bytes from a file, checked, compiled, and linked so that an instance costs microseconds.
+//! One loaded plugin, linked so that an instance costs microseconds: each export as a function, and how its calls ended.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::Component;
-use wasmtime::component::types::ComponentItem;
-
-use super::allocator;
 use super::answer::{Bounded, authorization};
 use super::bindings::PluginPre;
 use super::bindings::exports::defguard::openid::{configuration, directory, login};
 use super::call::{CallState, Callee};
+use super::candidate::Candidate;
 use super::export::Export;
-use super::form::{self, FormError};
-use super::{CallError, LoadError, Runtime};
+use super::probation::Tally;
+use super::signature::SignedAs;
+use super::{CallError, Limits, Runtime};
 use crate::capability::Grant;
-use crate::text::clean;
-
-/// Bytes of a name that a file gives to something, where it is shown.
-const NAME_BYTES: usize = 128;
 
 /// What the component says of itself.
 pub type Description = configuration::Description;
@@ -30,45 +24,89 @@ pub type Finding = configuration::Finding;
 /// A problem that the component finds in a provider's configuration.
 pub type Problem = configuration::Problem;
 
+/// Which plugin it is.
+pub(super) struct Identification {
+    sha256: String,
+    path: PathBuf,
+    file: String,
+    signed: Option<SignedAs>,
+    name: String,
+    version: String,
+}
+
+impl Identification {
+    /// Before the component was asked for its name.
+    pub(super) fn unknown(candidate: Candidate, signed: Option<SignedAs>) -> Self {
+        let Candidate { path, file, sha256, .. } = candidate;
+        Self { sha256, path, file, signed, name: String::new(), version: String::new() }
+    }
+}
+
 /// A component, ready to be called. Calls under way keep it alive when another one takes its place.
 pub struct Plugin {
     runtime: Arc<Runtime>,
     pre: PluginPre<CallState>,
-    sha256: String,
-    path: PathBuf,
+    who: Identification,
+    tally: Tally,
 }
 
 impl Plugin {
-    /// Reads, checks and compiles the file at `path`, and asks the component to describe itself.
-    pub async fn load(runtime: &Arc<Runtime>, path: &Path) -> Result<Self, LoadError> {
-        let bytes = read(path, runtime.limits().plugin_bytes).await?;
-        let sha256 = sha256_hex(&bytes);
-        let (engine, owned_path) = (runtime.engine().clone(), path.to_path_buf());
-        // Compiling takes a second or so of both cores: not on a worker that serves logins.
-        let compiling = tokio::task::spawn_blocking(move || {
-            let component = compile(&engine, &owned_path, &bytes);
-            allocator::give_back();
-            component
-        });
-        let component =
-            compiling.await.map_err(|error| LoadError::Invalid { path: path.into(), reason: error.to_string() })??;
-        refuse_foreign_imports(runtime, &component, path)?;
-        let contract = |error: wasmtime::Error| LoadError::Contract { path: path.into(), reason: format!("{error:#}") };
-        let pre = runtime.linker().instantiate_pre(&component).map_err(contract)?;
-        let pre = PluginPre::new(pre).map_err(contract)?;
-        let plugin = Self { runtime: Arc::clone(runtime), pre, sha256, path: path.into() };
-        plugin.describe().await.map_err(|error| LoadError::Smoke { path: path.into(), reason: error.to_string() })?;
-        Ok(plugin)
+    pub(super) fn new(runtime: Arc<Runtime>, pre: PluginPre<CallState>, who: Identification) -> Self {
+        Self { runtime, pre, who, tally: Tally::default() }
+    }
+
+    /// With what the component calls itself.
+    pub(super) fn named(self, name: String, version: String) -> Self {
+        Self { who: Identification { name, version, ..self.who }, ..self }
     }
 
     /// SHA-256 of the file, in hexadecimal.
     pub fn sha256(&self) -> &str {
-        &self.sha256
+        &self.who.sha256
     }
 
     /// Where it was loaded from.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.who.path
+    }
+
+    /// The name of the file that it came in.
+    pub fn file(&self) -> &str {
+        &self.who.file
+    }
+
+    /// What the component calls itself.
+    pub fn name(&self) -> &str {
+        &self.who.name
+    }
+
+    /// Of the component, by its own word.
+    pub fn version(&self) -> &str {
+        &self.who.version
+    }
+
+    /// What its signature says; `None`: it has none that was checked.
+    pub fn signed(&self) -> Option<&SignedAs> {
+        self.who.signed.as_ref()
+    }
+
+    /// How its calls ended.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Runs `body` on a fresh instance, counted.
+    async fn run<T>(
+        &self,
+        export: Export,
+        grant: Grant,
+        limits: &Arc<Limits>,
+        body: impl AsyncFnOnce(&mut wasmtime::Store<CallState>, &super::bindings::Plugin) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let _under_way = self.tally.begin();
+        let outcome = Callee { runtime: &self.runtime, pre: &self.pre }.run(export, grant, limits, body).await;
+        self.tally.ended(outcome.as_ref().err());
+        outcome
     }
 
     /// The runtime that it was compiled by.
@@ -76,13 +114,9 @@ impl Plugin {
         &self.runtime
     }
 
-    fn callee(&self) -> Callee<'_> {
-        Callee { runtime: &self.runtime, pre: &self.pre }
-    }
-
     /// `configuration.describe`.
     pub async fn describe(&self) -> Result<Description, CallError> {
-        let called = self.callee().run(Export::Describe, Grant::nothing(), async |store, plugin| {
+        let called = self.run(Export::Describe, Grant::nothing(), self.runtime.limits(), async |store, plugin| {
             plugin.defguard_openid_configuration().call_describe(store).await
         });
         Ok(called.await?.bounded())
@@ -90,7 +124,7 @@ impl Plugin {
 
     /// `configuration.validate`.
     pub async fn validate(&self, provider: &str) -> Result<Vec<Problem>, CallError> {
-        let called = self.callee().run(Export::Validate, Grant::nothing(), async |store, plugin| {
+        let called = self.run(Export::Validate, Grant::nothing(), self.runtime.limits(), async |store, plugin| {
             plugin.defguard_openid_configuration().call_validate(store, provider).await
         });
         Ok(called.await?.bounded())
@@ -102,7 +136,7 @@ impl Plugin {
         provider: &str,
         input: &str,
     ) -> Result<Result<configuration::Preview, Problem>, CallError> {
-        let called = self.callee().run(Export::MapClaims, Grant::nothing(), async |store, plugin| {
+        let called = self.run(Export::MapClaims, Grant::nothing(), self.runtime.limits(), async |store, plugin| {
             plugin.defguard_openid_configuration().call_map_claims(store, provider, input).await
         });
         Ok(called.await?.bounded())
@@ -110,7 +144,7 @@ impl Plugin {
 
     /// `configuration.probe`.
     pub async fn probe(&self, grant: Grant, provider: &str) -> Result<Vec<configuration::Finding>, CallError> {
-        let called = self.callee().run(Export::Probe, grant, async |store, plugin| {
+        let called = self.run(Export::Probe, grant, self.runtime.limits(), async |store, plugin| {
             plugin.defguard_openid_configuration().call_probe(store, provider).await
         });
         Ok(called.await?.bounded())
@@ -125,7 +159,7 @@ impl Plugin {
         cursor: Option<&str>,
     ) -> Result<Result<directory::Page, directory::Failure>, CallError> {
         let limits = self.runtime.directory_limits();
-        let called = self.callee().run_within(Export::NextPage, grant, limits, async |store, plugin| {
+        let called = self.run(Export::NextPage, grant, limits, async |store, plugin| {
             plugin.defguard_openid_directory().call_next_page(store, provider, read, cursor).await
         });
         Ok(called.await?.bounded())
@@ -146,7 +180,7 @@ impl Plugin {
             // The semaphore is never closed.
             let _aside = self.runtime.asides().acquire().await.map_err(|_| CallError::Busy(asides))?;
             let timeout_ms = u32::try_from(budget.as_millis()).unwrap_or(u32::MAX);
-            let called = self.callee().run_within(Export::Person, grant, &limits, async |store, plugin| {
+            let called = self.run(Export::Person, grant, &limits, async |store, plugin| {
                 plugin.defguard_openid_directory().call_person(store, provider, object_id, timeout_ms).await
             });
             called.await
@@ -160,7 +194,7 @@ impl Plugin {
         grant: Grant,
         provider: &str,
     ) -> Result<Vec<configuration::Finding>, CallError> {
-        let called = self.callee().run(Export::TestConnection, grant, async |store, plugin| {
+        let called = self.run(Export::TestConnection, grant, self.runtime.limits(), async |store, plugin| {
             plugin.defguard_openid_directory().call_test_connection(store, provider).await
         });
         Ok(called.await?.bounded())
@@ -172,7 +206,7 @@ impl Plugin {
         grant: Grant,
         request: &login::BeginRequest,
     ) -> Result<Result<login::Authorization, login::Refusal>, CallError> {
-        let called = self.callee().run(Export::Begin, grant, async |store, plugin| {
+        let called = self.run(Export::Begin, grant, self.runtime.limits(), async |store, plugin| {
             plugin.defguard_openid_login().call_begin(store, request).await
         });
         let answer = called.await?.bounded();
@@ -188,7 +222,7 @@ impl Plugin {
         grant: Grant,
         request: &login::CompleteRequest,
     ) -> Result<Result<login::Completion, login::Refusal>, CallError> {
-        let called = self.callee().run(Export::Complete, grant, async |store, plugin| {
+        let called = self.run(Export::Complete, grant, self.runtime.limits(), async |store, plugin| {
             plugin.defguard_openid_login().call_complete(store, request).await
         });
         Ok(called.await?.bounded())
@@ -197,55 +231,13 @@ impl Plugin {
     /// An answer that isn't what the contract says, counted as the other ways to fail are.
     pub(crate) fn breaks_contract(&self, export: Export, broken: &'static str) -> CallError {
         let error = CallError::Contract(broken);
+        self.tally.broke_the_contract();
         self.runtime.metrics().failed(export, &error);
         error
     }
 
     /// An instance made and dropped, nothing called: for the bench.
     pub async fn instantiate_only(&self) -> Result<(), CallError> {
-        self.callee().run(Export::Describe, Grant::nothing(), async |_, _| Ok(())).await
+        self.run(Export::Describe, Grant::nothing(), self.runtime.limits(), async |_, _| Ok(())).await
     }
-}
-
-async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |error: std::io::Error| LoadError::Unreadable { path: path.into(), reason: error.to_string() };
-    let found = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
-    if found > limit {
-        return Err(LoadError::TooLarge { path: path.into(), found, limit });
-    }
-    tokio::fs::read(path).await.map_err(unreadable)
-}
-
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn compile(engine: &wasmtime::Engine, path: &Path, bytes: &[u8]) -> Result<Component, LoadError> {
-    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
-        return Err(LoadError::Precompiled(path.into()));
-    }
-    form::check(bytes).map_err(|error| match error {
-        FormError::Malformed(reason) => LoadError::Invalid { path: path.into(), reason },
-        FormError::Excessive(reason) => LoadError::Form { path: path.into(), reason },
-    })?;
-    // `from_binary`, not `new`: the text format is never taken for a plugin.
-    Component::from_binary(engine, bytes)
-        .map_err(|error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") })
-}
-
-/// Says which import is foreign; the linker would refuse it as well, in wasmtime's words.
-fn refuse_foreign_imports(runtime: &Runtime, component: &Component, path: &Path) -> Result<(), LoadError> {
-    let engine = runtime.engine();
-    for (name, item) in component.component_type().imports(engine) {
-        let ours = name.starts_with("defguard:openid/") && matches!(item.ty, ComponentItem::ComponentInstance(_));
-        if !ours {
-            return Err(LoadError::ForeignImport { path: path.into(), import: clean(name, NAME_BYTES) });
-        }
-    }
-    Ok(())
 }

@@ -204,6 +204,11 @@ impl StorageConfig {
         Self { url, password: None, protection: Protection::default(), folder: None }
     }
 
+    /// Whether it is the same backend, used in the same way. A password may change: it is asked for when a connection begins.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        (&self.url, &self.protection, &self.folder) == (&other.url, &other.protection, &other.folder)
+    }
+
     /// Opens the backend. Relative paths count from the working directory.
     pub async fn open(&self, now_unix_ms: u64) -> Result<Arc<dyn Storage>, StorageError> {
         let backend: Arc<dyn Storage> = match &self.url {

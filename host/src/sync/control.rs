@@ -1,4 +1,4 @@
-//! The control socket: how `sync` asks a service that runs already. A socket in the file system beside the storage, which only the
+//! The control socket: how `sync` and `plugin` ask a service that runs already. A socket in the file system beside the storage, which only the
 //! service's user may open; one request a connection, lines of JSON back. Whoever can open it can read the storage's file as well.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use super::schedule::Schedule;
 use super::status::Status;
 use super::{Ended, Job, Progress};
+use crate::sandbox::shelf::Release;
+use crate::sandbox::{Looked, Plugins};
 use crate::storage::StorageConfig;
 
 /// The longest request or answer, in bytes: a difference of a million memberships is 40 MB.
@@ -36,6 +38,23 @@ pub enum Ask {
         /// Whose.
         provider: String,
     },
+    /// The plugin.
+    Plugin(PluginAsk),
+}
+
+/// What is asked about the plugin.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PluginAsk {
+    /// Which one is in use.
+    Status,
+    /// Whether there is a new one: now, not in a moment.
+    Look,
+    /// Back to the former one.
+    RollBack {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What is answered: any number of `Progress`, then one of the others.
@@ -48,6 +67,8 @@ pub enum Answer {
     Ended(Box<Ended>),
     /// How it stands.
     Status(Box<Status>),
+    /// The plugin in use, after what was asked.
+    Plugin(Release),
     /// Why there is nothing else.
     Refused(String),
 }
@@ -58,14 +79,14 @@ pub fn path(storage: &StorageConfig) -> Option<PathBuf> {
 }
 
 /// Serves it until the runtime ends. Without one the service does everything but be asked.
-pub fn serve(storage: &StorageConfig, schedule: &Arc<Schedule>) {
+pub fn serve(storage: &StorageConfig, schedule: &Arc<Schedule>, plugins: &Arc<Plugins>) {
     let Some(path) = path(storage) else { return };
     match bind(&path) {
         Ok(listener) => {
-            tokio::spawn(accept(listener, Arc::clone(schedule)));
+            tokio::spawn(accept(listener, Arc::clone(schedule), Arc::clone(plugins)));
         }
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "no control socket: `sync` can't ask this service, signal USR1 can");
+            tracing::warn!(path = %path.display(), %error, "no control socket: `sync` and `plugin` can't ask this service, signal USR1 can");
         }
     }
 }
@@ -84,13 +105,13 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, schedule: Arc<Schedule>) {
+async fn accept(listener: UnixListener, schedule: Arc<Schedule>, plugins: Arc<Plugins>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let schedule = Arc::clone(&schedule);
+                let (schedule, plugins) = (Arc::clone(&schedule), Arc::clone(&plugins));
                 tokio::spawn(async move {
-                    if let Err(error) = answer(stream, &schedule).await {
+                    if let Err(error) = answer(stream, &schedule, &plugins).await {
                         tracing::debug!(%error, "control socket");
                     }
                 });
@@ -104,12 +125,13 @@ async fn accept(listener: UnixListener, schedule: Arc<Schedule>) {
     }
 }
 
-async fn answer(stream: UnixStream, schedule: &Arc<Schedule>) -> std::io::Result<()> {
+async fn answer(stream: UnixStream, schedule: &Arc<Schedule>, plugins: &Plugins) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = Vec::new();
     BufReader::new(read).take(MAX_BYTES).read_until(b'\n', &mut line).await?;
     match serde_json::from_slice(&line) {
         Err(error) => say(&mut write, &Answer::Refused(format!("this service doesn't know that: {error}"))).await,
+        Ok(Ask::Plugin(ask)) => say(&mut write, &about_plugin(plugins, ask).await).await,
         Ok(Ask::Status { provider }) => {
             let status = schedule.status(&provider);
             let answer = status.map_or_else(|| no_directory(&provider), |status| Answer::Status(Box::new(status)));
@@ -135,8 +157,22 @@ async fn answer(stream: UnixStream, schedule: &Arc<Schedule>) -> std::io::Result
     }
 }
 
+async fn about_plugin(plugins: &Plugins, ask: PluginAsk) -> Answer {
+    let refused = match ask {
+        PluginAsk::Status => None,
+        PluginAsk::Look => match plugins.look().await {
+            Looked::Same | Looked::TookOver(_) => None,
+            Looked::Refused(error) => Some(error.to_string()),
+        },
+        PluginAsk::RollBack { reason } => plugins.roll_back(&reason).await.err(),
+    };
+    refused.map_or_else(|| Answer::Plugin(Release::of(&plugins.current())), Answer::Refused)
+}
+
 fn no_directory(provider: &str) -> Answer {
-    Answer::Refused(format!("provider {provider} has no directory synchronisation here, or the service is ending"))
+    Answer::Refused(format!(
+        "provider {provider} has no directory synchronisation here, or the service is ending or takes another configuration"
+    ))
 }
 
 async fn say(write: &mut (impl tokio::io::AsyncWrite + Unpin), answer: &Answer) -> std::io::Result<()> {

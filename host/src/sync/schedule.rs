@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::at_login::PersonSeen;
@@ -45,13 +46,31 @@ struct Worker {
 }
 
 /// The workers, one for each provider that has a directory.
+#[derive(Default)]
 pub struct Schedule {
-    workers: BTreeMap<ProviderId, Worker>,
+    workers: Mutex<BTreeMap<ProviderId, Worker>>,
+    /// Held by whoever replaces the workers.
+    tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Schedule {
     /// Starts a task for each provider that has one; they end with the runtime.
-    pub fn start(gateway: &Arc<Gateway>) -> Arc<Self> {
+    pub async fn start(gateway: &Arc<Gateway>) -> Arc<Self> {
+        let schedule = Arc::new(Self::default());
+        schedule.replace(gateway).await;
+        schedule
+    }
+
+    /// The same for another configuration, when the runs under way have ended: no provider is read by two at a time.
+    pub async fn replace(self: &Arc<Self>, gateway: &Arc<Gateway>) {
+        let mut tasks = self.tasks.lock().await;
+        // Without a sender a worker ends after its run.
+        self.workers().clear();
+        for task in tasks.drain(..) {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a worker of the synchronisation has ended badly");
+            }
+        }
         let mut workers = BTreeMap::new();
         for provider in &gateway.config().providers {
             if let Some(directory) = provider.directory.as_ref() {
@@ -63,18 +82,23 @@ impl Schedule {
                     is_running: Arc::clone(&worker.is_running),
                     status: Arc::clone(&worker.status),
                 };
-                tokio::spawn(each.run(queue, directory.interval));
+                tasks.push(tokio::spawn(each.run(queue, directory.interval)));
                 workers.insert(provider.id.clone(), worker);
             }
         }
-        let schedule = Arc::new(Self { workers });
-        tokio::spawn(hand_on(gateway.at_login().receive(), Arc::downgrade(&schedule)));
-        schedule
+        *self.workers() = workers;
+        // Ends with the gateway.
+        tokio::spawn(hand_on(gateway.at_login().receive(), Arc::downgrade(self)));
+    }
+
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<ProviderId, Worker>> {
+        // A map of senders is whole whatever its last user did.
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks each provider's worker for a run as soon as may be, and waits for none.
     pub fn run_all(&self) {
-        for (provider, worker) in &self.workers {
+        for (provider, worker) in self.workers().iter() {
             let request = Request::Run { job: Job::Now, listener: Box::new(|_| {}), reply: None };
             if worker.requests.try_send(request).is_err() {
                 tracing::info!(%provider, "{WAITING} runs of the synchronisation wait already");
@@ -85,20 +109,25 @@ impl Schedule {
     /// One run, when those before it are done; `None`: the provider has no directory, or the service is ending.
     pub async fn run(&self, provider: &str, job: Job, listener: Listener) -> Option<Ended> {
         let (reply, answer) = oneshot::channel();
-        let worker = self.worker(provider)?;
-        worker.requests.send(Request::Run { job, listener, reply: Some(reply) }).await.ok()?;
+        let requests = self.worker(provider, |worker| worker.requests.clone())?;
+        let sent = requests.send(Request::Run { job, listener, reply: Some(reply) }).await;
+        // Or the worker never ends.
+        drop(requests);
+        sent.ok()?;
         answer.await.ok()
     }
 
     /// How a provider's synchronisation stands; `None`: it has no directory.
     pub fn status(&self, provider: &str) -> Option<Status> {
-        let worker = self.worker(provider)?;
-        let status = worker.status.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
-        Some(Status { provider: provider.to_owned(), is_running: worker.is_running.load(Ordering::SeqCst), ..status })
+        self.worker(provider, |worker| {
+            let status = worker.status.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+            let is_running = worker.is_running.load(Ordering::SeqCst);
+            Status { provider: provider.to_owned(), is_running, ..status }
+        })
     }
 
-    fn worker(&self, provider: &str) -> Option<&Worker> {
-        self.workers.iter().find(|(id, _)| id.as_str() == provider).map(|(_, worker)| worker)
+    fn worker<T>(&self, provider: &str, look: impl FnOnce(&Worker) -> T) -> Option<T> {
+        self.workers().iter().find(|(id, _)| id.as_str() == provider).map(|(_, worker)| look(worker))
     }
 }
 
@@ -106,7 +135,7 @@ impl Schedule {
 async fn hand_on(mut people: mpsc::Receiver<PersonSeen>, schedule: Weak<Schedule>) {
     while let Some(person) = people.recv().await {
         let Some(schedule) = schedule.upgrade() else { return };
-        if let Some(worker) = schedule.workers.get(&person.provider) {
+        if let Some(worker) = schedule.workers().get(&person.provider) {
             let _ = worker.requests.try_send(Request::Seen(person));
         }
     }

@@ -12,7 +12,7 @@ use defguard_openid_host::gateway::StartError;
 use defguard_openid_host::sandbox::Limits;
 use defguard_openid_host::service::Server;
 use defguard_openid_host::storage::Storage;
-use defguard_openid_host::{Config, Gateway};
+use defguard_openid_host::{Config, Gateway, Live};
 use tokio::net::TcpListener;
 
 /// The machine's clock and an offset.
@@ -53,6 +53,8 @@ pub struct HostOptions {
     pub top: String,
     /// The lines of `[handover]`.
     pub handover: String,
+    /// The lines of `[plugins]`.
+    pub plugins: String,
     /// Further files beside the configuration: name and content.
     pub files: Vec<(String, String)>,
     /// Further lines at the end of the file.
@@ -73,6 +75,8 @@ impl Default for HostOptions {
             without_secret: false,
             top: String::new(),
             handover: "kind = \"local\"".into(),
+            // As on a developer's machine; who tests signatures has keys instead.
+            plugins: "unsigned = \"allow\"".into(),
             files: Vec::new(),
             more: String::new(),
         }
@@ -105,8 +109,8 @@ impl HostOptions {
     pub fn toml(&self, public_url: &str, folder: &std::path::Path) -> String {
         let plugin = self.plugin.clone().unwrap_or_else(crate::component);
         let mut text = format!(
-            "public_url = {public_url:?}\nplugin = {plugin:?}\n{}\n[storage]\nurl = {:?}\n{}\n[handover]\n{}\n[audit]\nfile = \"audit.jsonl\"\n[development]\nloopback_http = true\n",
-            self.top, self.storage, self.storage_more, self.handover,
+            "public_url = {public_url:?}\nplugin = {plugin:?}\n{}\n[storage]\nurl = {:?}\n{}\n[handover]\n{}\n[audit]\nfile = \"audit.jsonl\"\n[development]\nloopback_http = true\n[plugins]\n{}\n",
+            self.top, self.storage, self.storage_more, self.handover, self.plugins,
         );
         for (name, content) in &self.files {
             std::fs::write(folder.join(name), content).expect("the folder can be written");
@@ -136,8 +140,10 @@ pub struct TestHost {
     pub url: String,
     /// `<ENROLLMENT_URL>`: the same, but for a twin.
     pub public_url: String,
-    /// The service inside.
+    /// The service inside, as it started.
     pub gateway: Arc<Gateway>,
+    /// What replaces it when the configuration changes.
+    pub live: Arc<Live>,
     /// Its clock.
     pub clock: Arc<ManualClock>,
     /// Where its files are.
@@ -206,13 +212,14 @@ impl TestHost {
             None => config.storage.open(gateway_clock.now_unix_ms()).await?,
         };
         let gateway = Gateway::start_over(config, options.limits.clone(), gateway_clock, storage).await?;
-        let app = defguard_openid_host::web::standalone(Arc::clone(&gateway));
+        let live = Live::over(Arc::clone(&gateway));
+        let app = live.mount(defguard_openid_host::web::standalone);
         let server = Server::new(listener, gateway.config(), gateway.metrics().service());
         let server = tokio::spawn(async move {
             // Ends with the test.
             server.serve(app, std::future::pending(), std::time::Duration::ZERO).await;
         });
-        Ok(Self { url, public_url, gateway, clock, folder, server })
+        Ok(Self { url, public_url, gateway, live, clock, folder, server })
     }
 
     /// The audit log so far.

@@ -12,6 +12,7 @@ pub mod oidc_provider;
 pub mod raw;
 pub mod redis;
 pub mod service;
+pub mod signing;
 pub mod synced;
 
 pub use self::core::EntraAndCore;
@@ -23,6 +24,9 @@ pub use synced::Synced;
 use std::path::PathBuf;
 
 use entra_emulator::{Control, Emulator, Seed, fixtures};
+
+/// Of the workspace, and so of the component.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The component under test: `target/openid.wasm`, or what `OPENID_WASM` names.
 pub fn component() -> PathBuf {

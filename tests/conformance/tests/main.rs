@@ -19,6 +19,8 @@ mod oidc_provider_itself;
 mod own_plugin;
 mod pages;
 mod playground;
+mod plugin_commands;
+mod plugin_files;
 mod policy;
 mod readiness;
 mod refused;

@@ -27,7 +27,12 @@ async fn start(origins: impl FnOnce(&Emulator) -> Vec<String>) -> Entra {
         ("secret".into(), fixtures::CLIENT_SECRET.into()),
         ("allowed_origins".into(), format!("{:?}", origins(&entra))),
     ];
-    let options = HostOptions { plugin: Some(example()), ..HostOptions::default() };
+    let options = HostOptions {
+        plugin: Some(example()),
+        // It reads no ID token, so it has none to refuse.
+        plugins: "unsigned = \"allow\"\nself_test = false".into(),
+        ..HostOptions::default()
+    };
     Entra::over(entra, options.with_provider(&provider)).await
 }
 

@@ -292,7 +292,7 @@ async fn core_that_fails_in_between_is_gone_on_with() {
 async fn who_signs_in_is_in_their_groups_at_once() {
     let follows = Follows::start(Version::V2_0, CoreSeed::demo(), &[]).await;
     follows.done("the groups").await;
-    let schedule = Schedule::start(&follows.all.stack.host.gateway);
+    let schedule = Schedule::start(&follows.all.stack.host.gateway).await;
     let ada = follows.sign_in(person::ADA).await;
     let deadline = Instant::now() + Duration::from_secs(30);
     while follows.members("vpn-users") != Some(vec![ada.username.clone()]) {

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::ConfigOption;
 
 /// What a first configuration has besides what it must have.
-const STARTER: [&str; 6] = [
+const STARTER: [&str; 7] = [
     "plugin",
+    "plugins.trusted_keys_file",
     "storage.url",
     "handover.url",
     "handover.token_file",
