@@ -91,6 +91,9 @@ build_example() {
   say "the example plugin"
   in_root cargo build --locked -p example-plugin --target "$wasm" --profile plugin
   in_root "$CARGO_TARGET_DIR/release/pack" "$CARGO_TARGET_DIR/$wasm/plugin/example_plugin.wasm" target/example.wasm wit
+  # Once more, for the version of the contract before this one: both run in one host.
+  in_root cargo build --locked -p example-plugin --features contract-0-1 --target "$wasm" --profile plugin
+  in_root "$CARGO_TARGET_DIR/release/pack" "$CARGO_TARGET_DIR/$wasm/plugin/example_plugin.wasm" target/example-0.1.wasm wit/since_v0.1.0
 }
 
 # The same crate once more, for browsers: in a profile, and so in a folder, of its own.

@@ -161,7 +161,10 @@ async fn plugin(file: &Path, path: &Path, examined: &Examination, problems: &mut
 fn way_in(file: &Path, examined: &Examination) -> Result<(Settings, Option<Shelf>), String> {
     let Some(config) = &examined.config else {
         let trust = Trust { keys: Vec::new(), unsigned_allowed: true };
-        return Ok((Settings { path: file.into(), trust, self_test: false, providers: Vec::new() }, None));
+        return Ok((
+            Settings { path: file.into(), trust, self_test: false, providers: Vec::new(), directories: Vec::new() },
+            None,
+        ));
     };
     let mut config = config.clone();
     config.plugins.notes = false;

@@ -208,8 +208,10 @@ impl Config {
     /// What a plugin has to fit.
     pub fn plugin_settings(&self) -> Settings {
         let providers = self.providers.iter().map(|one| (one.id.to_string(), one.component_json.clone())).collect();
+        let with_directory = self.providers.iter().filter(|one| one.directory.is_some());
+        let directories = with_directory.map(|one| one.id.to_string()).collect();
         let PluginsConfig { trust, self_test, .. } = self.plugins.clone();
-        Settings { path: self.plugin.clone(), trust, self_test, providers }
+        Settings { path: self.plugin.clone(), trust, self_test, providers, directories }
     }
 
     /// The path of a provider's callback: the first provider has the bare one that Defguard documents.

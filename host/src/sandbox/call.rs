@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::SemaphorePermit;
+use wasmtime::component::Instance;
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::{Plugin, PluginPre};
 use super::call_error::{CallError, Stage, cause};
 use super::engine::Runtime;
-use super::export::Export;
+use super::export::{Export, Linked};
 use super::limits::Limits;
 use super::memory::Limiter;
 use crate::capability::Grant;
@@ -35,7 +35,7 @@ pub struct CallState {
 #[derive(Clone, Copy)]
 pub(super) struct Callee<'a> {
     pub(super) runtime: &'a Runtime,
-    pub(super) pre: &'a PluginPre<CallState>,
+    pub(super) linked: &'a Linked,
 }
 
 impl Callee<'_> {
@@ -45,7 +45,7 @@ impl Callee<'_> {
         export: Export,
         grant: Grant,
         limits: &Arc<Limits>,
-        body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Instance) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let outcome = match admit(self.runtime, limits).await {
             // On the heap only from here on: those that wait are many, and small.
@@ -62,13 +62,14 @@ impl Callee<'_> {
         self,
         grant: Grant,
         limits: &Arc<Limits>,
-        body: impl AsyncFnOnce(&mut Store<CallState>, &Plugin) -> wasmtime::Result<T>,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Instance) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let _runs = self.runtime.metrics().runs();
         let mut store = store(self.runtime, grant, limits);
         let outcome = tokio::time::timeout(limits.call_wall, async {
-            let plugin = self.pre.instantiate_async(&mut store).await.map_err(|error| (error, Stage::Instantiation))?;
-            body(&mut store, &plugin).await.map_err(|error| (error, Stage::Export))
+            let made = self.linked.pre.instantiate_async(&mut store).await;
+            let instance = made.map_err(|error| (error, Stage::Instantiation))?;
+            body(&mut store, &instance).await.map_err(|error| (error, Stage::Export))
         })
         .await;
         let after = store.data();

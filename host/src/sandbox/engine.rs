@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::LoadError;
-use super::bindings;
 use super::call::CallState;
+use super::contract;
 use super::limits::Limits;
 use super::memory::SharedMemory;
 use crate::metrics::SandboxMetrics;
@@ -40,8 +40,7 @@ impl Runtime {
         let limits = Arc::new(limits);
         let (engine, pooling) = engine(&limits)?;
         let mut linker = Linker::new(&engine);
-        bindings::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
-            .map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        contract::link(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let ticks = Arc::new(Ticks::default());
         start_epochs(&engine, limits.epoch_tick, &ticks)?;
         let metrics = SandboxMetrics::default();

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use super::bindings::PluginPre;
 use super::bindings::exports::defguard::openid::configuration::Severity;
 use super::candidate::Candidate;
+use super::export::{Exports, Linked};
 use super::form::{self, FormError};
 use super::plugin::{Identification, Plugin, Problem};
 use super::signature::{SignedAs, Trust};
-use super::{LoadError, Runtime, Shelf, allocator, self_test};
+use super::{CallError, LoadError, Runtime, Shelf, allocator, self_test};
 use crate::text::clean;
 
 /// Bytes of a name that a file gives to something, where it is shown.
@@ -30,6 +30,8 @@ pub struct Settings {
     pub self_test: bool,
     /// Provider id and configuration, as the component gets them.
     pub providers: Vec<(String, String)>,
+    /// Ids of the providers whose directory is read.
+    pub directories: Vec<String>,
 }
 
 /// A file whose signature is trusted, before anything was made of it.
@@ -73,7 +75,7 @@ pub async fn examine(
     shelf: Option<&Shelf>,
 ) -> Result<Plugin, LoadError> {
     let plugin = build(runtime, checked, shelf).await?;
-    accepts(&plugin, &settings.providers).await?;
+    accepts(&plugin, settings).await?;
     if settings.self_test {
         let failed = |reason| LoadError::SelfTest { path: plugin.path().into(), reason };
         self_test::run(&plugin).await.map_err(failed)?;
@@ -87,12 +89,13 @@ async fn build(runtime: &Arc<Runtime>, checked: Checked, shelf: Option<&Shelf>) 
     let path = candidate.path.clone();
     let component = compile(runtime, &candidate, shelf).await?;
     refuse_foreign_imports(runtime, &component, &path)?;
-    let contract = |error: wasmtime::Error| LoadError::Contract { path: path.clone(), reason: format!("{error:#}") };
-    let pre = runtime.linker().instantiate_pre(&component).map_err(contract)?;
-    let pre = PluginPre::new(pre).map_err(contract)?;
-    let plugin = Plugin::new(Arc::clone(runtime), pre, Identification::unknown(candidate, signed));
-    let described = plugin.describe().await;
-    let description = described.map_err(|error| LoadError::Smoke { path: path.clone(), reason: error.to_string() })?;
+    let contract = |reason: String| LoadError::Contract { path: path.clone(), reason };
+    let smoke = |error: CallError| LoadError::Smoke { path: path.clone(), reason: error.to_string() };
+    let pre = runtime.linker().instantiate_pre(&component).map_err(|error| contract(format!("{error:#}")))?;
+    let linked = Linked { exports: Exports::find(&component).map_err(contract)?, pre };
+    let plugin = Plugin::new(Arc::clone(runtime), linked, Identification::unknown(candidate, signed));
+    plugin.check_types().await.map_err(smoke)?.map_err(contract)?;
+    let description = plugin.describe().await.map_err(smoke)?;
     let plugin = plugin.named(description.name, description.version);
     refuse_misnamed(&plugin)?;
     Ok(plugin)
@@ -169,7 +172,12 @@ fn refuse_misnamed(plugin: &Plugin) -> Result<(), LoadError> {
 }
 
 /// Has the plugin look at each provider's configuration.
-pub(super) async fn accepts(plugin: &Plugin, providers: &[(String, String)]) -> Result<(), LoadError> {
+pub(super) async fn accepts(plugin: &Plugin, settings: &Settings) -> Result<(), LoadError> {
+    let contract = plugin.contract();
+    if let Some(provider) = settings.directories.first().filter(|_| !contract.has_directory()) {
+        let (path, provider) = (plugin.path().into(), provider.clone());
+        return Err(LoadError::NoDirectory { path, provider, contract: contract.as_str() });
+    }
     let mut problems: Vec<(String, Problem)> = Vec::new();
     let refused = |provider: &str, problem: String, problems| LoadError::Configuration {
         path: plugin.path().into(),
@@ -177,7 +185,7 @@ pub(super) async fn accepts(plugin: &Plugin, providers: &[(String, String)]) -> 
         problem,
         problems,
     };
-    for (provider, json) in providers {
+    for (provider, json) in &settings.providers {
         let found = plugin.validate(json).await.map_err(|error| refused(provider, error.to_string(), Vec::new()))?;
         let errors = found.into_iter().filter(|problem| problem.severity == Severity::Error);
         problems.extend(errors.map(|problem| (provider.clone(), problem)));

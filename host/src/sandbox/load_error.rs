@@ -59,7 +59,7 @@ pub enum LoadError {
         import: String,
     },
     /// It doesn't fit the contract's types.
-    #[error("the plugin {path} doesn't fit the contract defguard:openid@0.1.0: {reason}")]
+    #[error("the plugin {path} doesn't fit the contract defguard:openid (0.2.0, or 0.1.0): {reason}")]
     Contract {
         /// The file.
         path: PathBuf,
@@ -85,6 +85,18 @@ pub enum LoadError {
         problem: String,
         /// All of them, with their providers; none, if it failed while it looked.
         problems: Vec<(String, super::Problem)>,
+    },
+    /// It is built for a version of the contract that has no directory, and one is to be read.
+    #[error(
+        "the plugin {path} is built for the contract {contract}, which reads no directory, and provider \"{provider}\" has a [provider.directory]"
+    )]
+    NoDirectory {
+        /// The file.
+        path: PathBuf,
+        /// Provider id.
+        provider: String,
+        /// Its version.
+        contract: &'static str,
     },
     /// It isn't signed by anybody who is trusted.
     #[error("the plugin {path} {reason}")]
@@ -156,6 +168,7 @@ impl LoadError {
             Self::Contract { .. } => "contract",
             Self::Smoke { .. } => "describe_failed",
             Self::Configuration { .. } => "configuration_refused",
+            Self::NoDirectory { .. } => "no_directory",
             Self::Signature { reason, .. } => reason.code(),
             Self::Misnamed { .. } => "misnamed",
             Self::Older { .. } => "older",

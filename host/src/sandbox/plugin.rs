@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Bounded, authorization};
-use super::bindings::PluginPre;
 use super::bindings::exports::defguard::openid::{configuration, directory, login};
-use super::call::{CallState, Callee};
+use super::call::Callee;
 use super::candidate::Candidate;
-use super::export::Export;
+use super::contract::ContractVersion;
+use super::export::{self, Export, Exported, Linked};
 use super::probation::Tally;
 use super::signature::SignedAs;
 use super::{CallError, Limits, Runtime};
@@ -45,14 +45,14 @@ impl Identification {
 /// A component, ready to be called. Calls under way keep it alive when another one takes its place.
 pub struct Plugin {
     runtime: Arc<Runtime>,
-    pre: PluginPre<CallState>,
+    linked: Linked,
     who: Identification,
     tally: Tally,
 }
 
 impl Plugin {
-    pub(super) fn new(runtime: Arc<Runtime>, pre: PluginPre<CallState>, who: Identification) -> Self {
-        Self { runtime, pre, who, tally: Tally::default() }
+    pub(super) fn new(runtime: Arc<Runtime>, linked: Linked, who: Identification) -> Self {
+        Self { runtime, linked, who, tally: Tally::default() }
     }
 
     /// With what the component calls itself.
@@ -95,18 +95,39 @@ impl Plugin {
         &self.tally
     }
 
-    /// Runs `body` on a fresh instance, counted.
-    async fn run<T>(
+    /// Which version of the contract it is built for.
+    pub fn contract(&self) -> ContractVersion {
+        self.linked.exports.version
+    }
+
+    /// Calls an export on a fresh instance that has what `grant` gives; counted.
+    async fn call<E: Exported>(
         &self,
-        export: Export,
         grant: Grant,
         limits: &Arc<Limits>,
-        body: impl AsyncFnOnce(&mut wasmtime::Store<CallState>, &super::bindings::Plugin) -> wasmtime::Result<T>,
-    ) -> Result<T, CallError> {
+        parameters: E::Parameters<'_>,
+    ) -> Result<E::Answer, CallError> {
         let _under_way = self.tally.begin();
-        let outcome = Callee { runtime: &self.runtime, pre: &self.pre }.run(export, grant, limits, body).await;
+        let callee = Callee { runtime: &self.runtime, linked: &self.linked };
+        let exports = &self.linked.exports;
+        let called = callee.run(E::EXPORT, grant, limits, async |store, instance| {
+            exports.call::<E>(instance, store, parameters).await
+        });
+        let outcome = called.await;
         self.tally.ended(outcome.as_ref().err());
         outcome
+    }
+
+    /// Holds what it exports against the contract's types; the inner error says which function isn't as it should be.
+    pub(super) async fn check_types(&self) -> Result<Result<(), String>, CallError> {
+        let callee = Callee { runtime: &self.runtime, linked: &self.linked };
+        let exports = &self.linked.exports;
+        let limits = self.runtime.limits();
+        callee
+            .run(Export::Describe, Grant::nothing(), limits, async |store, instance| {
+                Ok(exports.check_types(instance, store).map_err(|error| format!("{error:#}")))
+            })
+            .await
     }
 
     /// The runtime that it was compiled by.
@@ -116,17 +137,13 @@ impl Plugin {
 
     /// `configuration.describe`.
     pub async fn describe(&self) -> Result<Description, CallError> {
-        let called = self.run(Export::Describe, Grant::nothing(), self.runtime.limits(), async |store, plugin| {
-            plugin.defguard_openid_configuration().call_describe(store).await
-        });
+        let called = self.call::<export::Describe>(Grant::nothing(), self.runtime.limits(), ());
         Ok(called.await?.bounded())
     }
 
     /// `configuration.validate`.
     pub async fn validate(&self, provider: &str) -> Result<Vec<Problem>, CallError> {
-        let called = self.run(Export::Validate, Grant::nothing(), self.runtime.limits(), async |store, plugin| {
-            plugin.defguard_openid_configuration().call_validate(store, provider).await
-        });
+        let called = self.call::<export::Validate>(Grant::nothing(), self.runtime.limits(), (provider,));
         Ok(called.await?.bounded())
     }
 
@@ -136,17 +153,13 @@ impl Plugin {
         provider: &str,
         input: &str,
     ) -> Result<Result<configuration::Preview, Problem>, CallError> {
-        let called = self.run(Export::MapClaims, Grant::nothing(), self.runtime.limits(), async |store, plugin| {
-            plugin.defguard_openid_configuration().call_map_claims(store, provider, input).await
-        });
+        let called = self.call::<export::MapClaims>(Grant::nothing(), self.runtime.limits(), (provider, input));
         Ok(called.await?.bounded())
     }
 
     /// `configuration.probe`.
     pub async fn probe(&self, grant: Grant, provider: &str) -> Result<Vec<configuration::Finding>, CallError> {
-        let called = self.run(Export::Probe, grant, self.runtime.limits(), async |store, plugin| {
-            plugin.defguard_openid_configuration().call_probe(store, provider).await
-        });
+        let called = self.call::<export::Probe>(grant, self.runtime.limits(), (provider,));
         Ok(called.await?.bounded())
     }
 
@@ -158,10 +171,11 @@ impl Plugin {
         read: &[directory::Collection],
         cursor: Option<&str>,
     ) -> Result<Result<directory::Page, directory::Failure>, CallError> {
+        if !self.contract().has_directory() {
+            return Ok(Err(no_directory(self.contract())));
+        }
         let limits = self.runtime.directory_limits();
-        let called = self.run(Export::NextPage, grant, limits, async |store, plugin| {
-            plugin.defguard_openid_directory().call_next_page(store, provider, read, cursor).await
-        });
+        let called = self.call::<export::NextPage>(grant, limits, (provider, read, cursor));
         Ok(called.await?.bounded())
     }
 
@@ -173,6 +187,9 @@ impl Plugin {
         object_id: &str,
         budget: Duration,
     ) -> Result<Result<Option<directory::PersonState>, directory::Failure>, CallError> {
+        if !self.contract().has_directory() {
+            return Ok(Err(no_directory(self.contract())));
+        }
         let limits = Arc::new(self.runtime.limits().of_person(budget));
         let wall = limits.call_wall;
         let called = async {
@@ -180,9 +197,7 @@ impl Plugin {
             // The semaphore is never closed.
             let _aside = self.runtime.asides().acquire().await.map_err(|_| CallError::Busy(asides))?;
             let timeout_ms = u32::try_from(budget.as_millis()).unwrap_or(u32::MAX);
-            let called = self.run(Export::Person, grant, &limits, async |store, plugin| {
-                plugin.defguard_openid_directory().call_person(store, provider, object_id, timeout_ms).await
-            });
+            let called = self.call::<export::Person>(grant, &limits, (provider, object_id, timeout_ms));
             called.await
         };
         Ok(tokio::time::timeout(wall, called).await.unwrap_or(Err(CallError::Timeout(wall)))?.bounded())
@@ -194,9 +209,13 @@ impl Plugin {
         grant: Grant,
         provider: &str,
     ) -> Result<Vec<configuration::Finding>, CallError> {
-        let called = self.run(Export::TestConnection, grant, self.runtime.limits(), async |store, plugin| {
-            plugin.defguard_openid_directory().call_test_connection(store, provider).await
-        });
+        if !self.contract().has_directory() {
+            let detail = format!("a plugin of the contract {} reads no directory", self.contract().as_str());
+            let hint = "load a plugin of a later one".to_owned();
+            let verdict = configuration::Verdict::Fail;
+            return Ok(vec![configuration::Finding { name: "contract".into(), verdict, detail, hint }]);
+        }
+        let called = self.call::<export::TestConnection>(grant, self.runtime.limits(), (provider,));
         Ok(called.await?.bounded())
     }
 
@@ -206,9 +225,7 @@ impl Plugin {
         grant: Grant,
         request: &login::BeginRequest,
     ) -> Result<Result<login::Authorization, login::Refusal>, CallError> {
-        let called = self.run(Export::Begin, grant, self.runtime.limits(), async |store, plugin| {
-            plugin.defguard_openid_login().call_begin(store, request).await
-        });
+        let called = self.call::<export::Begin>(grant, self.runtime.limits(), (request,));
         let answer = called.await?.bounded();
         if let Ok(begun) = &answer {
             authorization(begun).map_err(|broken| self.breaks_contract(Export::Begin, broken))?;
@@ -222,9 +239,7 @@ impl Plugin {
         grant: Grant,
         request: &login::CompleteRequest,
     ) -> Result<Result<login::Completion, login::Refusal>, CallError> {
-        let called = self.run(Export::Complete, grant, self.runtime.limits(), async |store, plugin| {
-            plugin.defguard_openid_login().call_complete(store, request).await
-        });
+        let called = self.call::<export::Complete>(grant, self.runtime.limits(), (request,));
         Ok(called.await?.bounded())
     }
 
@@ -238,6 +253,12 @@ impl Plugin {
 
     /// An instance made and dropped, nothing called: for the bench.
     pub async fn instantiate_only(&self) -> Result<(), CallError> {
-        self.run(Export::Describe, Grant::nothing(), self.runtime.limits(), async |_, _| Ok(())).await
+        let callee = Callee { runtime: &self.runtime, linked: &self.linked };
+        callee.run(Export::Describe, Grant::nothing(), self.runtime.limits(), async |_, _| Ok(())).await
     }
+}
+
+/// What a plugin that was built before there was a directory in the contract says of one.
+fn no_directory(contract: ContractVersion) -> directory::Failure {
+    directory::Failure::Misconfigured(format!("a plugin of the contract {} reads no directory", contract.as_str()))
 }

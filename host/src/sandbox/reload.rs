@@ -166,7 +166,7 @@ impl Plugins {
         changes.probation = None;
         let (settings, current) = (self.settings(), self.current());
         let target = match changes.former.take() {
-            Some(former) => accepts(&former, &settings.providers).await.map(|()| former),
+            Some(former) => accepts(&former, &settings).await.map(|()| former),
             None => self.former_kept(&settings).await,
         };
         let former = match target {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 fn the_component_imports_exactly_the_seven_capabilities() {
     let bytes = std::fs::read(component()).unwrap();
     let (imports, exports) = pack::interfaces(&bytes).unwrap();
-    let name = |interface: &str| format!("defguard:openid/{interface}@0.1.0");
+    let name = |interface: &str| format!("defguard:openid/{interface}@0.2.0");
     assert_eq!(imports, ["cache", "clock", "credentials", "http", "log", "random", "storage"].map(name));
     assert_eq!(exports, ["configuration", "directory", "login"].map(name));
     assert!(!bytes.windows(5).any(|window| window == b"wasi:"), "no trace of WASI");

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use conformance::service::run;
-use conformance::{Entra, HostOptions};
+use conformance::{Entra, HostOptions, TestHost};
+use defguard_openid_host::sandbox::{ContractVersion, Looked};
 use entra_emulator::fixtures::{self, person};
 use entra_emulator::{Emulator, Seed, Side};
 use serde_json::Value;
@@ -15,30 +16,50 @@ fn example() -> PathBuf {
     path
 }
 
+/// The same, built for the version of the contract before the present one.
+fn earlier() -> PathBuf {
+    example().with_file_name("example-0.1.wasm")
+}
+
 /// The host with the example, for the emulator as a plain provider that may be reached at these further origins.
 async fn start(origins: impl FnOnce(&Emulator) -> Vec<String>) -> Entra {
+    start_with(example(), origins).await
+}
+
+/// As [`start`], with another file.
+async fn start_with(plugin: PathBuf, origins: impl FnOnce(&Emulator) -> Vec<String>) -> Entra {
     let entra = Emulator::start(Seed::demo()).await.unwrap();
+    let options = options(plugin, &entra, &[("allowed_origins", format!("{:?}", origins(&entra)))]);
+    Entra::over(entra, options).await
+}
+
+/// The example's provider, with more keys.
+fn options(plugin: PathBuf, entra: &Emulator, more: &[(&str, String)]) -> HostOptions {
     let text = |text: &str| format!("{text:?}");
-    let provider = [
-        ("id".into(), text("example")),
+    let mut provider = vec![
+        ("id".to_owned(), text("example")),
         ("kind".into(), text("oidc")),
         ("base_url".into(), text(&entra.authority(fixtures::CONTOSO))),
         ("client_id".into(), text(fixtures::CLIENT_ID)),
         ("secret".into(), fixtures::CLIENT_SECRET.into()),
-        ("allowed_origins".into(), format!("{:?}", origins(&entra))),
     ];
+    provider.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     let options = HostOptions {
-        plugin: Some(example()),
+        plugin: Some(plugin),
         // It reads no ID token, so it has none to refuse.
         plugins: "unsigned = \"allow\"\nself_test = false".into(),
         ..HostOptions::default()
     };
-    Entra::over(entra, options.with_provider(&provider)).await
+    options.with_provider(&provider)
 }
 
 /// Its userinfo endpoint is on the Graph side.
+fn userinfo(entra: &Emulator) -> Vec<String> {
+    vec![entra.graph_url().to_owned()]
+}
+
 async fn with_userinfo() -> Entra {
-    start(|entra| vec![entra.graph_url().to_owned()]).await
+    start(userinfo).await
 }
 
 #[tokio::test]
@@ -90,4 +111,61 @@ fn it_imports_less_than_the_contract_has() {
     let (imports, exports) = pack::interfaces(&std::fs::read(example()).unwrap()).unwrap();
     assert!(!imports.iter().any(|name| name.contains("/cache@") || name.contains("/log@")), "{imports:?}");
     assert_eq!(exports.len(), 3, "{exports:?}");
+}
+
+/// Whoever began at one version of the contract ends at the other, and back, in one process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_versions_of_the_contract_run_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("example.wasm");
+    let put = |from: PathBuf| {
+        let partial = folder.path().join("partial");
+        std::fs::copy(from, &partial).unwrap();
+        std::fs::rename(&partial, &path).unwrap();
+    };
+    put(earlier());
+    let stack = start_with(path.clone(), userinfo).await;
+    let plugins = stack.host.gateway.plugins();
+    for (file, version) in [(example(), ContractVersion::V0_2), (earlier(), ContractVersion::V0_1)] {
+        let former = stack.host.gateway.plugin();
+        assert_ne!(former.contract(), version);
+        let browser = stack.browser();
+        let callback = browser.callback_url(person::ADA).await;
+        put(file);
+        assert!(matches!(plugins.look().await, Looked::TookOver(_)), "{version:?} takes over");
+        assert_eq!(stack.host.gateway.plugin().contract(), version);
+        let finished = browser.finish(&callback).await;
+        assert_eq!(finished.status, 200, "begun with the one, ended with {version:?}: {}", finished.body);
+        // The former one still runs for whoever holds it, beside the one in use.
+        assert_eq!(former.describe().await.unwrap().name, "example");
+    }
+}
+
+#[test]
+fn the_earlier_version_is_the_frozen_text() {
+    let name = |interface: &str| format!("defguard:openid/{interface}@0.1.0");
+    let (imports, exports) = pack::interfaces(&std::fs::read(earlier()).unwrap()).unwrap();
+    assert_eq!(exports, ["configuration", "login"].map(name));
+    assert!(imports.iter().all(|import| import.ends_with("@0.1.0")), "{imports:?}");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/since_v0.1.0");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for file in files {
+        context.update(&std::fs::read(file).unwrap());
+    }
+    let digest: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        digest, "f08eac65a67d32cbd66e568a202a229c1906e39d56a20e520869948b62a9af7f",
+        "a version that plugins were built for doesn't change"
+    );
+}
+
+#[tokio::test]
+async fn who_needs_a_directory_doesnt_get_a_plugin_that_reads_none() {
+    let entra = Emulator::start(Seed::demo()).await.unwrap();
+    let directory = ("directory", "{ apply = \"file:defguard.json\" }".to_owned());
+    let started = TestHost::try_start(options(earlier(), &entra, &[directory])).await;
+    let error = started.err().expect("it is refused").to_string();
+    assert!(error.contains("0.1.0") && error.contains("[provider.directory]"), "{error}");
 }

@@ -7,12 +7,16 @@ mod sign_in;
 
 #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, clippy::pedantic, reason = "generated")]
 mod bindings {
+    #[cfg(not(feature = "contract-0-1"))]
     wit_bindgen::generate!({ world: "plugin", path: "../../wit", pub_export_macro: false });
+    #[cfg(feature = "contract-0-1")]
+    wit_bindgen::generate!({ world: "plugin", path: "../../wit/since_v0.1.0", pub_export_macro: false });
 }
 
 use bindings::exports::defguard::openid::configuration::{
     self, Description, Finding, OptionDescription, Preview, Problem, Severity,
 };
+#[cfg(not(feature = "contract-0-1"))]
 use bindings::exports::defguard::openid::directory::{self, Collection, Failure, Page, PersonState};
 use bindings::exports::defguard::openid::login::{
     self, Authorization, BeginRequest, CompleteRequest, Completion, Refusal, Verdict,
@@ -87,6 +91,7 @@ impl configuration::Guest for Plugin {
 }
 
 /// There is none, and that is said, never taken for an empty one.
+#[cfg(not(feature = "contract-0-1"))]
 impl directory::Guest for Plugin {
     fn test_connection(_provider: String) -> Vec<Finding> {
         Vec::new()

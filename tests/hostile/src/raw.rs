@@ -43,15 +43,15 @@ impl Module {
         let i32s = |count: usize| "i32 ".repeat(count);
         let other = |interface: &str, name: &str, parameters: usize| {
             format!(
-                "(func (export \"defguard:openid/{interface}@0.1.0#{name}\") (param {}) (result i32) (i32.const 0x10000))\n",
+                "(func (export \"defguard:openid/{interface}@0.2.0#{name}\") (param {}) (result i32) (i32.const 0x10000))\n",
                 i32s(parameters)
             )
         };
         let text = format!(
             "(module\n{}\n{}\n(global $next (mut i32) (i32.const 0x800))\n\
              (func $realloc (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) {})\n\
-             (func $begin (export \"defguard:openid/login@0.1.0#begin\") (param {}) (result i32) {})\n\
-             (func (export \"defguard:openid/configuration@0.1.0#describe\") (result i32) {})\n{}{}{}{}{}{}{}{}\n)",
+             (func $begin (export \"defguard:openid/login@0.2.0#begin\") (param {}) (result i32) {})\n\
+             (func (export \"defguard:openid/configuration@0.2.0#describe\") (result i32) {})\n{}{}{}{}{}{}{}{}\n)",
             self.head,
             self.memory,
             self.realloc,

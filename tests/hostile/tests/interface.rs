@@ -13,9 +13,9 @@ const BROKEN: &str = "plugin_interface_broken";
 const CPU: &str = "plugin_cpu_exhausted";
 const TRAP: &str = "plugin_trapped";
 /// The clock, which gives no list: only what the component hands over needs its allocator then.
-const CLOCK: &str = "(import \"defguard:openid/clock@0.1.0\" \"now-unix-ms\" (func $now (result i64)))";
+const CLOCK: &str = "(import \"defguard:openid/clock@0.2.0\" \"now-unix-ms\" (func $now (result i64)))";
 /// Its answer is a list, which the host puts where the component's allocator says.
-const RANDOM: &str = "(import \"defguard:openid/random@0.1.0\" \"bytes\" (func $random (param i32 i32)))";
+const RANDOM: &str = "(import \"defguard:openid/random@0.2.0\" \"bytes\" (func $random (param i32 i32)))";
 
 /// A call of `random.bytes`, then an empty answer.
 const ASK: &str = "(call $random (i32.const 32) (i32.const 0x200)) (i32.const 0x10000)";
@@ -147,7 +147,7 @@ async fn answers_that_are_no_answers() {
         (
             "clean-up that traps",
             Module {
-                tail: "(func (export \"cabi_post_defguard:openid/login@0.1.0#begin\") (param i32) unreachable)",
+                tail: "(func (export \"cabi_post_defguard:openid/login@0.2.0#begin\") (param i32) unreachable)",
                 ..Module::default()
             },
             TRAP,
@@ -155,7 +155,7 @@ async fn answers_that_are_no_answers() {
         (
             "clean-up without end",
             Module {
-                tail: "(func (export \"cabi_post_defguard:openid/login@0.1.0#begin\") (param i32) (loop $again (br $again)))",
+                tail: "(func (export \"cabi_post_defguard:openid/login@0.2.0#begin\") (param i32) (loop $again (br $again)))",
                 ..Module::default()
             },
             CPU,
@@ -164,7 +164,7 @@ async fn answers_that_are_no_answers() {
             "clean-up that calls the host",
             Module {
                 head: CLOCK,
-                tail: "(func (export \"cabi_post_defguard:openid/login@0.1.0#begin\") (param i32) (drop (call $now)))",
+                tail: "(func (export \"cabi_post_defguard:openid/login@0.2.0#begin\") (param i32) (drop (call $now)))",
                 ..Module::default()
             },
             TRAP,
