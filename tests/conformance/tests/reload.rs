@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use conformance::{Browser, Entra, HostOptions, component};
+use defguard_openid_host::sandbox::Looked;
 use entra_emulator::fixtures::person;
 
 /// The component with a custom section at its end: other bytes, the same plugin.
@@ -75,4 +76,61 @@ async fn a_broken_plugin_changes_nothing() {
     std::fs::write(&path, variant(2)).unwrap();
     let gateway = Arc::clone(&stack.host.gateway);
     wait_until("the good one", move || gateway.plugin().sha256() != before).await;
+}
+
+/// Every two milliseconds a request comes, whatever becomes of those before, while the plugin changes a hundred times and the
+/// configuration ten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_swaps_lose_none_of_five_hundred_requests_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("openid.wasm");
+    std::fs::write(&path, variant(0)).unwrap();
+    // Two files take turns: with a folder of its own the host compiles each once.
+    let plugins = "unsigned = \"allow\"\nfolder = \"plugins\"".into();
+    let stack = Entra::start(HostOptions { plugin: Some(path.clone()), plugins, ..HostOptions::default() }).await;
+    let (stop, first) = (Arc::new(AtomicBool::new(false)), stack.browser());
+    let load = {
+        let stop = Arc::clone(&stop);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_millis(2));
+            let (started, mut requests) = (Instant::now(), Vec::new());
+            while !stop.load(Ordering::SeqCst) {
+                ticks.tick().await;
+                let browser = first.another();
+                requests.push(tokio::spawn(async move {
+                    let answer = browser.auth_info().await;
+                    (answer.status, answer.body)
+                }));
+            }
+            (started.elapsed(), requests)
+        })
+    };
+    for swap in 1..=100_u8 {
+        let partial = folder.path().join("partial");
+        std::fs::write(&partial, variant(swap % 2)).unwrap();
+        std::fs::rename(&partial, &path).unwrap();
+        // The watcher may have seen it first.
+        let before = stack.host.gateway.plugin().sha256().to_owned();
+        match stack.host.gateway.plugins().look().await {
+            Looked::TookOver(_) => assert_ne!(stack.host.gateway.plugin().sha256(), before),
+            Looked::Same => {}
+            _ => panic!("swap {swap} is refused"),
+        }
+        if swap % 10 == 0 {
+            stack.host.live.reload().await.unwrap();
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    let (took, requests) = load.await.unwrap();
+    let count = requests.len();
+    for request in requests {
+        let (status, body) = request.await.unwrap();
+        assert_eq!(status, 200, "{body}");
+    }
+    let text = stack.host.gateway.metrics().text().unwrap();
+    let swaps =
+        text.lines().find_map(|line| line.strip_prefix("defguard_openid_plugin_loads_total{outcome=\"loaded\""));
+    println!("{count} requests in {took:?}, loads {swaps:?}, none lost");
+    let loads: u64 = swaps.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("a number");
+    assert!(loads >= 100, "{loads}");
 }

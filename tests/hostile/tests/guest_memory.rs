@@ -176,13 +176,22 @@ fn integers(pkcs8: &[u8]) -> Vec<Vec<u8>> {
     numbers
 }
 
+/// What the storage is encrypted with.
+const STORAGE_KEY: &str = "f3Jf0m6mXv0b7o3nq2Yc9kQyT1s5wz8Lr4aHdPeGiUM=";
+
 /// Signs in with these settings, and Core behind: what was in memory.
 async fn dumped(name: &str, settings: &[(&str, String)]) -> (Vec<Vec<u8>>, EntraAndCore) {
     let dumps = Dumps::default();
     let source = Some(MemorySource(Arc::new(Keeper(Arc::clone(&dumps)))));
     let limits = Limits { memory_source: source, concurrent_calls: 4, ..Limits::default() };
     // Groups of the directory need one more token, which the client gets by its credential alone.
-    let mut options = HostOptions { limits, ..HostOptions::default() }.set("groups.source", "\"directory\"");
+    let mut options = HostOptions {
+        limits,
+        storage_more: "key_file = \"storage-key\"".into(),
+        files: vec![("storage-key".into(), STORAGE_KEY.into())],
+        ..HostOptions::default()
+    }
+    .set("groups.source", "\"directory\"");
     options.without_secret = settings.iter().any(|(key, _)| key.ends_with("_file"));
     options.overrides.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     let stack = EntraAndCore::start(Settings::new(Version::V2_0), options, "").await;
@@ -226,9 +235,14 @@ fn nowhere(name: &str, dumps: &[Vec<u8>], stack: &EntraAndCore, mut wanted: Vec<
     }
 }
 
-/// What the host knows besides. A key that storage is encrypted with belongs here, in the form that its file has, and decoded.
+/// What the host knows besides.
 fn of_the_host() -> Vec<Wanted> {
-    vec![Wanted::text("Core's token", core_emulator::fixtures::TOKEN)]
+    let key = STANDARD.decode(STORAGE_KEY).expect("it is base64");
+    vec![
+        Wanted::text("Core's token", core_emulator::fixtures::TOKEN),
+        Wanted::text("the storage's key, as its file has it", STORAGE_KEY),
+        Wanted::number("the storage's key", &key),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
