@@ -85,9 +85,14 @@ async fn the_example_needs_nothing_but_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(at("secret"), "a-secret-of-forty-characters-aaaaaaaaaaaaa").unwrap();
+    std::fs::copy(component(), at("openid.wasm")).unwrap();
+    let (wasm, key) = (at("openid.wasm"), at("minisign.key"));
+    let (code, _, err) = run(&["plugin", "sign", &wasm, "--key", &key, "--new-key", "--no-password"]).await;
+    assert_eq!(code, Some(0), "{err}");
     let mut text = config("example").await;
     for (from, to) in [
-        ("/usr/share/defguard-openid/openid.wasm", component().to_str().unwrap().to_owned()),
+        ("/usr/share/defguard-openid/minisign.pub", at("minisign.pub")),
+        ("/usr/share/defguard-openid/openid.wasm", wasm),
         ("/var/lib/defguard-openid/state.redb", at("state.redb")),
         ("/run/secrets/core", at("secret")),
         ("/run/secrets/entra", at("secret")),

@@ -21,7 +21,9 @@ async fn free_address() -> std::net::SocketAddr {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_after_a_known_story() {
-    let stack = Entra::plain().await;
+    // The plugin's self-test uses capabilities, too.
+    let plugins = "unsigned = \"allow\"\nself_test = false".into();
+    let stack = Entra::start(HostOptions { plugins, ..HostOptions::default() }).await;
     // Two people sign in, one comes back with a forged token, one looks at a page that isn't there.
     for _ in 0..2 {
         assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200);
