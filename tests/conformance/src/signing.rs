@@ -3,6 +3,8 @@
 use defguard_openid_host::sandbox::signature::trusted_comment;
 use minisign::KeyPair;
 
+use crate::HostOptions;
+
 /// A key pair.
 pub struct Signer(KeyPair);
 
@@ -32,6 +34,15 @@ impl Signer {
     pub fn sign(&self, bytes: &[u8], signed_at_unix_s: u64) -> String {
         self.sign_as(bytes, &trusted_comment("defguard-openid", crate::VERSION, bytes, signed_at_unix_s))
     }
+}
+
+/// The component under test, signed, in this folder: for hosts that aren't on a development machine.
+pub fn signed_component(folder: &std::path::Path) -> HostOptions {
+    let (signer, path) = (Signer::default(), folder.join("openid.wasm"));
+    let bytes = std::fs::read(crate::component()).expect("the component is there");
+    std::fs::write(folder.join("openid.wasm.minisig"), signer.sign(&bytes, 1_700_000_000)).expect("it can be written");
+    std::fs::write(&path, bytes).expect("it can be written");
+    HostOptions { plugin: Some(path), plugins: signer.trusted(), ..HostOptions::default() }
 }
 
 /// The component under test with a custom section at its end: other bytes, the same plugin.

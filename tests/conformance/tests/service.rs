@@ -55,13 +55,10 @@ async fn every_answer_is_protected_and_has_a_name() {
 #[tokio::test]
 async fn behind_https_browsers_are_told_to_stay_there() {
     let stack = Entra::plain().await;
-    let https = stack
-        .host
-        .twin_at(
-            "https://enroll.example.com",
-            HostOptions::default().with_provider(&conformance::entra_provider(&stack.entra)),
-        )
-        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let options = conformance::signing::signed_component(folder.path());
+    let options = options.with_provider(&conformance::entra_provider(&stack.entra));
+    let https = stack.host.twin_at("https://enroll.example.com", options).await;
     for (path, has) in [("/openid/sign-in", true), ("/api/v1/openid/providers", true)] {
         let answer = Browser::new(&https.url).get(path).await;
         assert_eq!(header(&answer, "strict-transport-security").is_some(), has, "{path}");

@@ -55,7 +55,7 @@ async fn what_is_not_loaded() {
         ),
         (
             "an interface of a newer contract",
-            import("\"defguard:openid/clock@0.2.0\" (instance (export \"now-unix-ms\" (func (result u64))))"),
+            import("\"defguard:openid/clock@0.3.0\" (instance (export \"now-unix-ms\" (func (result u64))))"),
             contract,
         ),
         ("nothing exported", "(component)".into(), contract),
