@@ -146,7 +146,7 @@ async fn plugin(file: &Path, path: &Path, examined: &Examination, problems: &mut
                 name: plugin.name().to_owned(),
                 version: plugin.version().to_owned(),
                 sha256: plugin.sha256().to_owned(),
-                signed_by: plugin.signed().map(|signed| signed.key.to_string()),
+                signed_by: plugin.signed().map(|signed| signed.key.clone()),
             })
         }
         Err(message) => {
@@ -198,16 +198,12 @@ fn certificate(config: &Config) -> Vec<Problem> {
         Ok(facts) => facts,
         Err(error) => return vec![Problem::error(KEY, error.to_string(), "")],
     };
-    if !(facts.not_before_unix_s..=facts.not_after_unix_s).contains(&now_unix_s) {
-        return vec![Problem::error(
-            KEY,
-            "this certificate can't be used today",
-            "renew it: its dates are past or to come",
-        )];
-    }
-    let warning =
-        |text: String| Problem { is_warning: true, ..Problem::error(KEY, format!("the certificate {text}"), "") };
-    tls::warnings(&facts, now_unix_s).into_iter().map(|text| warning(text.to_string())).collect()
+    let is_valid = (facts.not_before_unix_s..=facts.not_after_unix_s).contains(&now_unix_s);
+    let told = |text: &str| Problem {
+        is_warning: is_valid,
+        ..Problem::error(KEY, format!("the certificate {text}"), if is_valid { "" } else { "renew it" })
+    };
+    tls::warnings(&facts, now_unix_s).into_iter().map(told).collect()
 }
 
 /// The playground, tried and not served.

@@ -50,10 +50,10 @@ impl Gateway {
         let now = self.lasting.clock.now_unix_ms();
         let entry = Entry::expiring(Vec::new(), now, PROBE_LIFE);
         let asked = tokio::time::timeout(STORAGE_BUDGET, self.lasting.storage.put(key, entry, now)).await;
-        let answered = matches!(asked, Ok(Ok(_)));
+        let answered = matches!(asked, Ok(Ok(())));
         if before != answered {
             match &asked {
-                Ok(Ok(_)) => tracing::info!("the storage answers again"),
+                Ok(Ok(())) => tracing::info!("the storage answers again"),
                 Ok(Err(error)) => tracing::error!(%error, "not ready: the storage can't be used"),
                 Err(_) => tracing::error!(budget = ?STORAGE_BUDGET, "not ready: the storage doesn't answer in time"),
             }

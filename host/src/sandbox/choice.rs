@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::candidate::{self, Candidate};
 use super::load::{Checked, examine};
-use super::shelf::State;
+use super::shelf::{Release, State};
 use super::{LoadError, Plugin, Runtime, Settings, Shelf};
 
 /// A file that isn't the plugin, and why.
@@ -50,14 +50,18 @@ pub async fn choose(
     runtime: &Arc<Runtime>,
     settings: &Settings,
     shelf: Option<&Shelf>,
-    in_use: Option<&str>,
+    in_use: Option<&Plugin>,
     known: &BTreeSet<String>,
 ) -> Result<Choice, LoadError> {
-    let state = shelf.map(Shelf::state).unwrap_or_default();
+    let mut state = shelf.map(Shelf::state).unwrap_or_default();
+    if state.in_use.is_none() {
+        // Without a folder of its own the host knows what it runs all the same.
+        state.in_use = in_use.map(Release::of);
+    }
     let (trusted, mut refused) = trusted(runtime, settings).await?;
     refused.retain(|refused| !known.contains(&refused.fingerprint));
     for checked in trusted {
-        if in_use == Some(checked.candidate.sha256.as_str()) {
+        if in_use.map(Plugin::sha256) == Some(checked.candidate.sha256.as_str()) {
             break;
         }
         let fingerprint = checked.candidate.fingerprint();

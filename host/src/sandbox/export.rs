@@ -115,7 +115,7 @@ impl Exports {
             format!("it exports neither {known}")
         })?;
         let mut places = [const { None }; Export::ALL.len()];
-        for export in Export::ALL {
+        for (place, export) in places.iter_mut().zip(Export::ALL) {
             if export.interface() == "directory" && !version.has_directory() {
                 continue;
             }
@@ -124,7 +124,7 @@ impl Exports {
                 .get_export_index(None, interface.as_str())
                 .and_then(|instance| component.get_export_index(Some(&instance), export.as_str()));
             let missing = || format!("it doesn't export {} of {interface}", export.as_str());
-            places[export as usize] = Some(found.ok_or_else(missing)?);
+            *place = Some(found.ok_or_else(missing)?);
         }
         Ok(Self { version, places })
     }

@@ -110,10 +110,10 @@ impl Plugin {
         let _under_way = self.tally.begin();
         let callee = Callee { runtime: &self.runtime, linked: &self.linked };
         let exports = &self.linked.exports;
-        let called = callee.run(E::EXPORT, grant, limits, async |store, instance| {
+        let running = callee.run(E::EXPORT, grant, limits, async |store, instance| {
             exports.call::<E>(instance, store, parameters).await
         });
-        let outcome = called.await;
+        let outcome = running.await;
         self.tally.ended(outcome.as_ref().err());
         outcome
     }

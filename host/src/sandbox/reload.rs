@@ -112,7 +112,7 @@ impl Plugins {
     pub async fn look(&self) -> Looked {
         let mut changes = self.changes.lock().await;
         let (settings, current) = (self.settings(), self.current());
-        let chosen = choose(&self.runtime, &settings, self.shelf.as_ref(), Some(current.sha256()), &changes.refused);
+        let chosen = choose(&self.runtime, &settings, self.shelf.as_ref(), Some(&current), &changes.refused);
         let Choice { found, refused } = match chosen.await {
             Ok(choice) => choice,
             Err(error) => Choice { found: None, refused: vec![Refused { fingerprint: error.to_string(), error }] },

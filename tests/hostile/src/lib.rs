@@ -22,3 +22,12 @@ pub fn hostile() -> PathBuf {
 
 /// The client's secret in these tests, long enough to be searched for.
 pub const SECRET: &str = "hostile-client-secret-0123456789";
+
+/// A host whose plugin it is: it would fail the self-test at once, and what comes after is what matters here.
+pub fn options() -> conformance::HostOptions {
+    conformance::HostOptions {
+        plugin: Some(hostile()),
+        plugins: "unsigned = \"allow\"\nself_test = false".into(),
+        ..conformance::HostOptions::default()
+    }
+}

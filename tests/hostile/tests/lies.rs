@@ -1,8 +1,8 @@
 //! Answers in the right form that the host must not act upon: browsers sent elsewhere, identities that break the contract
 //! or are another provider's, transactions that a trap leaves half-way. Over HTTP, as people meet them.
 
-use conformance::{Browser, HostOptions, TestHost};
-use hostile::{SECRET, Server, hostile};
+use conformance::{Browser, TestHost};
+use hostile::{SECRET, Server};
 
 /// A provider of the hostile plugin.
 fn provider(id: &str, server: &Server, keys: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -18,7 +18,7 @@ fn provider(id: &str, server: &Server, keys: &[(&str, &str)]) -> Vec<(String, St
 }
 
 async fn host(server: &Server, lies: &[&str]) -> TestHost {
-    let mut options = HostOptions { plugin: Some(hostile()), ..HostOptions::default() };
+    let mut options = hostile::options();
     options = options.with_provider(&provider("good", server, &[]));
     for lie in lies {
         options = options.with_provider(&provider(lie, server, &[("lie", lie)]));

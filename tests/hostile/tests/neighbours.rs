@@ -9,7 +9,7 @@ use std::time::Duration;
 use conformance::logs::Logs;
 use conformance::{Browser, HostOptions, TestHost};
 use defguard_openid_host::sandbox::Limits;
-use hostile::{SECRET, Server, hostile};
+use hostile::{SECRET, Server};
 
 /// How often each goes on, what it does, and the code that a browser sees.
 const TABLE: [(usize, &str, &str); 10] = [
@@ -34,7 +34,7 @@ fn resident() -> u64 {
 
 async fn host(server: &Server) -> TestHost {
     let limits = Limits { concurrent_calls: 16, call_cpu_ticks: 400, ..Limits::default() };
-    let mut options = HostOptions { plugin: Some(hostile()), limits, ..HostOptions::default() };
+    let mut options = HostOptions { limits, ..hostile::options() };
     let behaviours = std::iter::once("good").chain(TABLE.iter().map(|(_, behaviour, _)| *behaviour));
     for behaviour in behaviours {
         let mut keys = vec![
