@@ -44,9 +44,9 @@ impl Default for LimitsConfig {
             // A sign-in has two steps. 10 000 people behind one address within five minutes: 67 steps a second.
             client: Rate { per_second: 200, burst: 4000 },
             global: Rate { per_second: 1000, burst: 20_000 },
-            connections: 16_384,
+            connections: 12_288,
             client_connections: 4096,
-            requests: 12_288,
+            requests: 4096, // each holds some 50 KiB while it waits: with 10 000 connections the process stays within 512 MiB
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),

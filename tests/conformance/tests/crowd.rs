@@ -71,11 +71,11 @@ async fn come_back(browser: Browser, callback: String) -> (u16, String, usize) {
     let mut sent_away = 0;
     loop {
         let finished = browser.finish(&callback).await;
-        if finished.code() != "plugin_busy" {
+        if !matches!(finished.code().as_str(), "plugin_busy" | "service_busy") {
             return (finished.status, finished.code(), sent_away);
         }
         sent_away += 1;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

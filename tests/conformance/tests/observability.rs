@@ -63,7 +63,7 @@ async fn metrics_after_a_known_story() {
     for (row, expected) in table {
         assert!((value(row) - expected).abs() < 0.5, "{row}: {} instead of {expected}", value(row));
     }
-    assert!(value(r#"storage_operations_total{backend="memory",operation="put",outcome="ok"}"#) >= 3.0);
+    assert!(value(r#"storage_operations_total{backend="memory",operation="compare_and_swap",outcome="ok"}"#) >= 3.0);
     assert!(value(r#"storage_operations_total{backend="memory",operation="take",outcome="ok"}"#) >= 3.0);
     assert!(value(r#"storage_operation_duration_seconds_count{backend="memory",operation="take"}"#) >= 3.0);
     assert!(value(r#"key_set_age_seconds{provider="entra"}"#) < 60.0);

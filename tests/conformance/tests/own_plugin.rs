@@ -165,7 +165,9 @@ fn the_earlier_version_is_the_frozen_text() {
 async fn who_needs_a_directory_doesnt_get_a_plugin_that_reads_none() {
     let entra = Emulator::start(Seed::demo()).await.unwrap();
     let directory = ("directory", "{ apply = \"file:defguard.json\" }".to_owned());
-    let started = TestHost::try_start(options(earlier(), &entra, &[directory])).await;
+    let mut options = options(earlier(), &entra, &[directory]);
+    options.overrides.push(("kind".into(), "\"microsoft\"".into()));
+    let started = TestHost::try_start(options).await;
     let error = started.err().expect("it is refused").to_string();
     assert!(error.contains("0.1.0") && error.contains("[provider.directory]"), "{error}");
 }

@@ -114,8 +114,8 @@ pub(super) static KEYS: &[Key] = &[
     key(
         "limits.connections",
         "integer",
-        Some("16384"),
-        "16384",
+        Some("12288"),
+        "12288",
         "Connections open at once, those that pass to `upstream` included.",
     ),
     key(
@@ -125,7 +125,7 @@ pub(super) static KEYS: &[Key] = &[
         "4096",
         "Of these, for each address that isn't a trusted proxy's.",
     ),
-    key("limits.requests", "integer", Some("12288"), "12288", "Requests of ours that are worked on at once."),
+    key("limits.requests", "integer", Some("4096"), "4096", "Requests of ours that are worked on at once."),
     key(
         "limits.header_timeout_s",
         "integer, seconds",
