@@ -182,7 +182,7 @@ impl<'a> CoreTarget<'a> {
     }
 
     /// In words, unless the run itself is over.
-    fn told(&self, error: StepError) -> Result<String, SyncError> {
+    fn told(error: StepError) -> Result<String, SyncError> {
         match error {
             StepError::Core(error) => Ok(error.to_string()),
             StepError::Run(error) => Err(error),
@@ -584,7 +584,7 @@ impl Target for CoreTarget<'_> {
                         done(&part);
                     }
                     applied.skipped.extend(skipped);
-                    failure.map(|failure| self.told(failure)).transpose()?
+                    failure.map(|failure| Self::told(failure)).transpose()?
                 }
                 Ok(Went::Refused(why)) => {
                     skip(why);
@@ -595,7 +595,7 @@ impl Target for CoreTarget<'_> {
                     skip(error.to_string());
                     None
                 }
-                Err(error) => Some(self.told(error)?),
+                Err(error) => Some(Self::told(error)?),
             };
             if failures.count(action, failure) {
                 break;
