@@ -154,14 +154,17 @@ impl Each {
         self.read_status().await;
         let mut next = Instant::now() + jittered(interval.min(FIRST));
         loop {
-            let (job, listener, reply) = match tokio::time::timeout_at(next, queue.recv()).await {
-                Ok(Some(Request::Run { job, listener, reply })) => (job, listener, reply),
-                Ok(Some(Request::Seen(person))) => {
+            // When the time has come nobody goes before it, however many sign in.
+            let is_due = Instant::now() >= next;
+            let asked = if is_due { None } else { tokio::time::timeout_at(next, queue.recv()).await.ok() };
+            let (job, listener, reply) = match asked {
+                Some(Some(Request::Run { job, listener, reply })) => (job, listener, reply),
+                Some(Some(Request::Seen(person))) => {
                     super::run::seen(&self.gateway, &self.provider, &person).await;
                     continue;
                 }
-                Ok(None) => return,
-                Err(_) => (Job::Now, Box::new(|_: &Progress| {}) as Listener, None),
+                Some(None) => return,
+                None => (Job::Now, Box::new(|_: &Progress| {}) as Listener, None),
             };
             self.is_running.store(true, Ordering::SeqCst);
             let storage = &self.gateway.config().storage;

@@ -1,5 +1,7 @@
 //! Whoever signs plugins in the tests: a key made anew, and signatures in minisign's format with any trusted comment.
 
+use std::fmt::Write as _;
+
 use defguard_openid_host::sandbox::signature::trusted_comment;
 use minisign::KeyPair;
 
@@ -34,6 +36,14 @@ impl Signer {
     pub fn sign(&self, bytes: &[u8], signed_at_unix_s: u64) -> String {
         self.sign_as(bytes, &trusted_comment("defguard-openid", crate::VERSION, bytes, signed_at_unix_s))
     }
+}
+
+/// In hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The component under test, signed, in this folder: for hosts that aren't on a development machine.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use conformance::HostOptions;
 use conformance::service::{Service, all_of, run};
-use conformance::signing::{patched, variant};
+use conformance::signing::{patched, sha256, variant};
 use serde_json::Value;
 
 /// Signs a file with the key beside it, and gives the line of the configuration.
@@ -21,10 +21,6 @@ async fn list(config: &str) -> Value {
     let (code, out, err) = run(&["plugin", "list", "--json", "--config", config]).await;
     assert_eq!(code, Some(0), "{err}");
     serde_json::from_str(out.lines().last().unwrap()).unwrap()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

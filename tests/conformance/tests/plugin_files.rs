@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use conformance::logs::Logs;
-use conformance::signing::{Signer, importing, patched, variant};
+use conformance::signing::{Signer, importing, patched, sha256, variant};
 use conformance::{Entra, HostOptions, TestHost, entra_provider};
 use defguard_openid_host::sandbox::{Limits, Looked, Runtime};
 use entra_emulator::fixtures::person;
@@ -35,10 +35,6 @@ async fn wait_until(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "{what}: not within 30 s");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A host whose plugin is signed, in a file or a folder of its own.

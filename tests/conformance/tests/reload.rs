@@ -114,7 +114,7 @@ async fn a_hundred_swaps_lose_none_of_five_hundred_requests_a_second() {
         match stack.host.gateway.plugins().look().await {
             Looked::TookOver(_) => assert_ne!(stack.host.gateway.plugin().sha256(), before),
             Looked::Same => {}
-            _ => panic!("swap {swap} is refused"),
+            Looked::Refused(error) => panic!("swap {swap} is refused: {error}"),
         }
         if swap % 10 == 0 {
             stack.host.live.reload().await.unwrap();

@@ -288,6 +288,55 @@ async fn core_that_fails_in_between_is_gone_on_with() {
     }
 }
 
+/// What Core keeps refusing is told and tried again; nothing else suffers, and nothing is lost.
+#[tokio::test]
+async fn core_that_refuses_one_kind_of_change_for_long() {
+    let keep = [("directory.user_behavior", "\"delete\""), ("directory.max_removal_percent", "100")];
+    let table: [(&str, &str, &str); 5] = [
+        ("nobody can be disabled", "PUT", "/api/v1/user/*"),
+        ("nobody can be deleted", "DELETE", "/api/v1/user/*"),
+        ("nobody leaves a group", "DELETE", "/api/v1/group/*"),
+        ("nobody joins a group", "POST", "/api/v1/groups-assign"),
+        ("no group can be made", "POST", "/api/v1/group"),
+    ];
+    for version in VERSIONS {
+        for (name, method, path) in table {
+            let follows = Follows::start(version, CoreSeed::demo(), &keep).await;
+            let (entra, core) = (follows.all.stack.entra.control(), follows.all.core.control());
+            let ada = follows.sign_in(person::ADA).await;
+            let zoe = follows.sign_in(person::UNICODE).await;
+            follows.sign_in(person::IN_GROUPS).await;
+            follows.done(name).await;
+            // One joins, one leaves and is disabled, one is gone, and there is a new group.
+            let zoes = entra.directory().person(person::UNICODE).unwrap().oid.clone();
+            entra.edit_group(group::VPN_USERS, |group| group.members = vec![Member::User(zoes)]).unwrap();
+            entra.edit_person(person::ADA, |ada| ada.outcome = SignInOutcome::Disabled).unwrap();
+            entra.remove_person(person::IN_GROUPS).unwrap();
+            let users = core.users().len();
+            core.add_fault(Fault::new(FaultAction::status(500)).on(method, path));
+            for attempt in ["at first", "again"] {
+                let report = follows.run().await;
+                if report.outcome == Outcome::Done {
+                    assert!(
+                        !report.skipped.is_empty() || method == "POST",
+                        "{version:?} {name}, {attempt}: {report:?}"
+                    );
+                } else {
+                    assert_eq!(report.reason.as_deref(), Some("apply_failed"), "{version:?} {name}: {report:?}");
+                }
+                assert!(core.users().len() >= users - 1, "{version:?} {name}: one is gone in the directory");
+                assert!(core.user(core::ADMIN).is_some_and(|admin| admin.is_active), "{version:?} {name}");
+            }
+            core.clear_faults();
+            follows.done(name).await;
+            assert!(!follows.user(ADA).unwrap().is_active, "{version:?} {name}: {}", ada.username);
+            assert_eq!(follows.members("vpn-users"), Some(vec![zoe.username.clone()]), "{version:?} {name}");
+            assert_eq!(core.users().len(), users - 1, "{version:?} {name}: who left is deleted");
+            assert_eq!(follows.done(name).await.steps, 0, "{version:?} {name}: all is done");
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_signs_in_is_in_their_groups_at_once() {
     let follows = Follows::start(Version::V2_0, CoreSeed::demo(), &[]).await;

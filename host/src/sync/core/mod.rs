@@ -584,7 +584,7 @@ impl Target for CoreTarget<'_> {
                         done(&part);
                     }
                     applied.skipped.extend(skipped);
-                    failure.map(|failure| Self::told(failure)).transpose()?
+                    failure.map(Self::told).transpose()?
                 }
                 Ok(Went::Refused(why)) => {
                     skip(why);
