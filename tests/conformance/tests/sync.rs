@@ -155,6 +155,31 @@ async fn what_does_not_pass_changes_nothing() {
     }
 }
 
+/// The token endpoint is found by the discovery document: without it a first run reads nothing, and a later one removes nobody.
+#[tokio::test]
+async fn discovery_that_is_down_is_waited_for() {
+    let synced = Synced::start(&[("directory.user_behavior", "\"delete\"")]).await;
+    let control = synced.control();
+    control.add_fault(Fault::new(FaultAction::DiscoveryDown));
+    let report = synced.run().await;
+    assert_eq!(report.outcome, Outcome::Failed, "{report:?}");
+    assert!(report.reason.is_some() && report.detail.is_some_and(|detail| detail.len() > 20), "it says why");
+    assert!(!synced.file.exists(), "nothing was read, so nothing is written");
+    control.clear_faults();
+    // What failed isn't asked for again for some seconds.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while synced.run().await.outcome != Outcome::Done {
+        assert!(std::time::Instant::now() < deadline, "not well again within 60 s");
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    }
+    synced.is_as_expected("once it is back");
+    control.add_fault(Fault::new(FaultAction::DiscoveryDown));
+    control.remove_person(person::ADA).unwrap();
+    control.revoke_access_tokens();
+    synced.done("the document is known").await;
+    synced.is_as_expected("one is gone, and nobody else");
+}
+
 #[tokio::test]
 async fn nobody_is_removed_by_mistake() {
     let delete = ("directory.user_behavior", "\"delete\"");

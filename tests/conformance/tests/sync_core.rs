@@ -337,6 +337,48 @@ async fn core_that_refuses_one_kind_of_change_for_long() {
     }
 }
 
+/// A record that Core can't deal with is told, and holds up nobody else in the group: neither who leaves nor who joins.
+#[tokio::test]
+async fn one_bad_record_holds_up_nobody_else() {
+    for version in VERSIONS {
+        for (name, method, path) in
+            [("one can't leave", "DELETE", "*/user/{bad}"), ("nobody can join", "POST", "/api/v1/groups-assign")]
+        {
+            let follows = Follows::start(version, CoreSeed::demo(), &[]).await;
+            let (entra, core) = (follows.all.stack.entra.control(), follows.all.core.control());
+            let people = [person::ADA, person::UNICODE, person::IN_GROUPS, person::MAIL_IN_USERINFO];
+            let mut names = Vec::new();
+            for who in people {
+                names.push(follows.sign_in(who).await.username);
+            }
+            let member = |who: &str| Member::User(entra.directory().person(who).unwrap().oid.clone());
+            let set = |who: &[&str]| {
+                let members: Vec<_> = who.iter().map(|who| member(who)).collect();
+                entra.edit_group(group::VPN_USERS, |group| group.members = members).unwrap();
+            };
+            set(&people[..3]);
+            follows.done(name).await;
+            assert_eq!(follows.members("vpn-users").map(|members| members.len()), Some(3), "{version:?} {name}");
+            // All three leave, the fourth comes.
+            set(&people[3..]);
+            let bad = names[0].clone();
+            core.add_fault(Fault::new(FaultAction::status(500)).on(method, path.replace("{bad}", &bad)));
+            let report = follows.run().await;
+            assert_eq!(report.reason.as_deref(), Some("apply_failed"), "{version:?} {name}: {report:?}");
+            let left = follows.members("vpn-users").unwrap();
+            let expected: Vec<String> = if method == "POST" { Vec::new() } else { vec![bad, names[3].clone()] };
+            assert_eq!(
+                left.into_iter().collect::<std::collections::BTreeSet<_>>(),
+                expected.into_iter().collect(),
+                "{version:?} {name}"
+            );
+            core.clear_faults();
+            follows.done(name).await;
+            assert_eq!(follows.members("vpn-users"), Some(vec![names[3].clone()]), "{version:?} {name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_signs_in_is_in_their_groups_at_once() {
     let follows = Follows::start(Version::V2_0, CoreSeed::demo(), &[]).await;

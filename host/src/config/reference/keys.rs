@@ -559,7 +559,7 @@ pub(super) static KEYS: &[Key] = &[
         "integer",
         Some("20"),
         "20",
-        "What part of the users, or of the groups, one run may remove; up to three are always allowed, but never all.",
+        "What part of the users, or of the groups, one run may remove; up to three are always allowed, but never all, and none at 0 %.",
     ),
     key(
         "provider[].directory.max_removals",

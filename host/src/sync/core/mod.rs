@@ -410,16 +410,22 @@ impl<'a> CoreTarget<'a> {
         let numbers: Vec<i64> = added.iter().filter_map(|oid| ground.users.get(oid)).map(|user| user.id).collect();
         let mut failed = None;
         if let Err(error) = self.client().add_members(group, &numbers, Budget::new(STEP)).await {
-            if !is_refusal(&error.failure) {
-                return Err(error.into());
-            }
-            // Somebody of them is gone: one by one.
             let all = std::mem::take(&mut added);
-            failed = self.add_one_by_one(gate, ground, group, &all, (&mut added, &mut skipped)).await.err();
+            failed = if is_refusal(&error.failure) {
+                // Somebody of them is gone: one by one.
+                self.add_one_by_one(gate, ground, group, &all, (&mut added, &mut skipped)).await.err()
+            } else {
+                Some(error.into())
+            };
         }
         let mut removed = Vec::new();
-        if failed.is_none() {
-            failed = self.remove_one_by_one(gate, ground, group, remove, (&mut removed, &mut skipped)).await.err();
+        // Whoever is to leave leaves, though somebody else couldn't be let in.
+        if !matches!(failed, Some(StepError::Run(_))) {
+            let left = self.remove_one_by_one(gate, ground, group, remove, (&mut removed, &mut skipped)).await;
+            failed = match left {
+                Err(error @ StepError::Run(_)) => Some(error),
+                left => failed.or(left.err()),
+            };
         }
         let name = match action {
             Action::ChangeMembers { name, .. } => name.clone(),
@@ -428,7 +434,7 @@ impl<'a> CoreTarget<'a> {
         Ok(Went::Partly(Action::ChangeMembers { id, name, add: added, remove: removed }, skipped, failed))
     }
 
-    /// What was done by the time of an error is in `added`.
+    /// What was done though there was an error is in `added`: one record that Core can't deal with holds up nobody else.
     async fn add_one_by_one(
         &self,
         gate: &mut Gate<'_>,
@@ -437,16 +443,26 @@ impl<'a> CoreTarget<'a> {
         oids: &[Oid],
         (added, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
     ) -> Result<(), StepError> {
+        let (mut first, mut in_a_row) = (None, 0);
         for oid in oids {
             let Some(user) = ground.users.get(oid) else { continue };
             gate.pass().await?;
             match self.client().add_member(group, &user.username, Budget::new(STEP)).await {
-                Ok(()) => added.push(*oid),
+                Ok(()) => {
+                    in_a_row = 0;
+                    added.push(*oid);
+                }
                 Err(error) if is_refusal(&error.failure) => skipped.push(refused(user, group, &error)),
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    in_a_row += 1;
+                    first.get_or_insert(StepError::Core(error));
+                    if in_a_row >= FAILURES_IN_A_ROW {
+                        break;
+                    }
+                }
             }
         }
-        Ok(())
+        first.map_or(Ok(()), Err)
     }
 
     /// As [`CoreTarget::add_one_by_one`].
@@ -458,21 +474,37 @@ impl<'a> CoreTarget<'a> {
         oids: &[Oid],
         (removed, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
     ) -> Result<(), StepError> {
+        let (mut first, mut in_a_row) = (None, 0);
         for oid in oids {
             let Some(user) = ground.users.get(oid) else { continue };
             gate.pass().await?;
             let budget = Budget::new(STEP);
-            if group.is_admin && !self.may_go(user, budget).await? {
-                skipped.push(Skipped::new(user.username.clone(), "it is the last active administrator"));
-                continue;
-            }
-            match self.client().remove_member(group, &user.username, budget).await {
-                Ok(()) => removed.push(*oid),
+            let went = async {
+                let may_go = !group.is_admin || self.may_go(user, budget).await?;
+                if may_go {
+                    self.client().remove_member(group, &user.username, budget).await?;
+                }
+                Ok::<_, CoreError>(may_go)
+            };
+            match went.await {
+                Ok(true) => {
+                    in_a_row = 0;
+                    removed.push(*oid);
+                }
+                Ok(false) => {
+                    skipped.push(Skipped::new(user.username.clone(), "it is the last active administrator"));
+                }
                 Err(error) if is_refusal(&error.failure) => skipped.push(refused(user, group, &error)),
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    in_a_row += 1;
+                    first.get_or_insert(StepError::Core(error));
+                    if in_a_row >= FAILURES_IN_A_ROW {
+                        break;
+                    }
+                }
             }
         }
-        Ok(())
+        first.map_or(Ok(()), Err)
     }
 
     fn pace(&self) -> Interval {

@@ -8,6 +8,9 @@ use std::process::ExitCode;
 use aho_corasick::{AhoCorasick, MatchKind};
 use conformance::evidence::{Evidence, MARKERS, SHORTEST, read};
 
+/// The code by which the plugin of `tests/hostile` says what it found: of no plugin that anybody runs.
+const OF_THE_HOSTILE: &str = "reported";
+
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
         eprintln!("usage: scan FOLDER");
@@ -93,6 +96,7 @@ fn check_error(text: &str) -> Result<(), String> {
     let between = |start: &str, end: char| text.split_once(start).and_then(|(_, rest)| rest.split_once(end));
     let code = between("\"code\":\"", '"').or_else(|| between("id=\"code\">", '<')).map(|(code, _)| code);
     match code {
+        Some(OF_THE_HOSTILE) => Ok(()),
         Some(code) if DOCUMENT.contains(&format!("`{code}`")) => Ok(()),
         Some(code) => Err(format!("docs/refusals.md doesn't list {code:?}")),
         None if text.starts_with('4') => Ok(()),
