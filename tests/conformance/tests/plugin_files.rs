@@ -187,11 +187,18 @@ async fn calls_under_way_finish_on_the_old_one_and_it_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("openid.wasm");
     put(&path, &variant(0), None);
-    let stack = Entra::start(HostOptions { plugin: Some(path.clone()), ..HostOptions::default() }).await;
+    let plugins = "unsigned = \"allow\"\nfolder = \"plugins\"".into();
+    let stack = Entra::start(HostOptions { plugin: Some(path.clone()), plugins, ..HostOptions::default() }).await;
     let (gateway, control) = (&stack.host.gateway, stack.entra.control());
+    // Both are compiled beforehand: how long that takes is no part of this.
+    for number in [1, 0] {
+        put(&path, &variant(number), None);
+        assert!(matches!(gateway.plugins().look().await, Looked::TookOver(_) | Looked::Same));
+        assert_eq!(gateway.plugin().sha256(), sha256(&variant(number)));
+    }
     let browser = stack.browser();
     let callback = browser.callback_url(person::ADA).await;
-    control.add_fault(Fault::new(FaultAction::Delay { delay_ms: 4000 }).on(Side::Login).path("*/token").times(1));
+    control.add_fault(Fault::new(FaultAction::Delay { delay_ms: 6000 }).on(Side::Login).path("*/token").times(1));
     let old = gateway.plugin();
     let (answer, ()) = tokio::join!(browser.finish(&callback), async {
         assert!(control.wait_for_requests(Side::Login, "*/token", 1, Duration::from_secs(20)).await);
