@@ -124,11 +124,13 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
                 self.hold(plan.held, &plan.actions);
                 Ok(())
             }
-            Job::Now => self.apply(mirror, lease, target, state, plan.actions).await,
+            Job::Now => self.apply(mirror, lease, target, state, plan.actions, true).await,
             Job::Apply(proposal) => {
                 let (actions, lapsed) = proposal.of(&plan.actions);
                 self.came_to.lapsed = lapsed;
-                self.apply(mirror, lease, target, state, actions).await
+                // Of a first difference that was only partly seen, the rest is still a first one, and removes nobody.
+                let is_whole = actions == plan.actions;
+                self.apply(mirror, lease, target, state, actions, is_whole).await
             }
         }
     }
@@ -148,6 +150,7 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
             Some(Proposal::new(self.provider.id.as_str(), &target.name(), made_at, held, skipped, actions));
     }
 
+    /// `is_whole`: whether these steps are all that there is to do.
     async fn apply(
         &mut self,
         mirror: &Mirror,
@@ -155,6 +158,7 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         target: &dyn Target,
         state: State,
         actions: Vec<Action>,
+        is_whole: bool,
     ) -> Result<(), SyncError> {
         lease.check().await?;
         self.told.steps = actions.len() as u64;
@@ -172,6 +176,9 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         let applied = applied?;
         self.came_to.counts = applied.counts;
         self.came_to.skipped.extend(applied.skipped);
+        if !is_whole {
+            return Ok(());
+        }
         round::blocking(mirror, move |mirror| mirror.set_applied(&name)).await
     }
 

@@ -52,6 +52,9 @@ pub struct State {
     pub other_groups: HashMap<String, bool>,
     /// Active administrators that aren't users of this directory; `None`: the target has no administrators.
     pub other_admins: Option<usize>,
+    /// If not one of the groups that follow is called as it was: the name of one of them then, and now. It may be another place, that
+    /// has groups of the same numbers.
+    pub unlike: Option<(String, String)>,
 }
 
 /// How much there is.

@@ -122,6 +122,27 @@ async fn what_is_held_is_done_once_it_was_seen() {
     assert!(leavers.iter().skip(1).all(|gone| !has(&service, gone.oid.as_str())), "the others were seen to go");
 }
 
+/// A difference of which nothing is left to do is no first run: the one after it removes nobody either.
+#[tokio::test]
+async fn what_was_not_applied_as_a_whole_was_not_the_first_run() {
+    let service = service(&[]).await;
+    let (control, plan) = (service.entra.control(), plan(&service));
+    assert_eq!(sync(&service, &["--now"]).await.0, Some(0));
+    // Whoever loses the mirror begins anew: with the document of before, whose people must not go.
+    std::fs::remove_file(service.folder.path().join("state.directory-entra.redb")).unwrap();
+    let (code, _, err) = sync(&service, &["--dry-run", "--out", &plan]).await;
+    assert_eq!(code, Some(0), "{err}");
+    control.edit_person(person::UNICODE, |who| who.mail = Some("new@contoso.example".into())).unwrap();
+    let (code, out, _) = sync(&service, &["--apply", &plan]).await;
+    assert_eq!((code, &last_line(&out)["steps"]), (Some(0), &0.into()), "it has nothing of it: {out}");
+    control.remove_person(person::ADA).unwrap();
+    let ada = "33333333-3333-4333-8333-000000000001";
+    assert_eq!(sync(&service, &["--now"]).await.0, Some(0));
+    assert!(has(&service, ada), "the first run removes nobody");
+    assert_eq!(sync(&service, &["--now"]).await.0, Some(0));
+    assert!(!has(&service, ada), "the next one does");
+}
+
 #[tokio::test]
 async fn a_difference_that_does_not_fit_is_refused() {
     let service = service(&[]).await;

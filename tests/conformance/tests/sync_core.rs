@@ -231,6 +231,35 @@ async fn names_of_groups() {
     assert_eq!(follows.members("vpn-users"), Some(vec![ada.username]));
 }
 
+/// A group's number is not enough: Core that was set up anew has it too.
+#[tokio::test]
+async fn groups_that_somebody_gave_another_name() {
+    for version in VERSIONS {
+        let follows = Follows::start(version, CoreSeed::demo(), &[]).await;
+        let (entra, core) = (follows.all.stack.entra.control(), follows.all.core.control());
+        let ada = follows.sign_in(person::ADA).await;
+        follows.done("first").await;
+        assert!(core.rename_group("vpn-users", "by hand"), "{version:?}");
+        follows.done("one of them").await;
+        assert_eq!(follows.members("vpn-users"), Some(vec![ada.username]), "{version:?}: it gets its name again");
+        assert!(follows.members("by hand").is_none(), "{version:?}");
+        // It follows, but it may be somebody else's by now.
+        assert!(core.rename_group("vpn-users", "by hand"), "{version:?}");
+        entra.remove_group(group::VPN_USERS).unwrap();
+        let report = follows.done("and gone from the directory").await;
+        assert!(follows.members("by hand").is_some() && skipped(&report, "by hand"), "{version:?}: {report:?}");
+        for group in core.groups().into_iter().filter(|group| !group.is_admin) {
+            assert!(core.rename_group(&group.name, &format!("other {}", group.id)), "{version:?}");
+        }
+        let state = || core.groups().into_iter().map(|group| (group.id, group.name, group.members)).collect::<Vec<_>>();
+        let before = state();
+        let report = follows.run().await;
+        assert_eq!(report.outcome, Outcome::Held, "{version:?}: {report:?}");
+        assert_eq!(report.reason.as_deref(), Some("groups_unlike"), "{version:?}: {report:?}");
+        assert_eq!(state(), before, "{version:?}: nothing is changed");
+    }
+}
+
 #[tokio::test]
 async fn people_ahead_of_their_first_sign_in() {
     for version in VERSIONS {

@@ -1,11 +1,14 @@
 //! `sync --now` as an administrator runs it: exit codes, the last line, and a process that is killed wherever it is.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use conformance::HostOptions;
+use conformance::core::handed_over_to;
 use conformance::directory::State;
 use conformance::service::{Service, binary, run};
+use core_emulator::{CoreEmulator, Settings, Version};
 use entra_emulator::Side;
 use entra_emulator::fixtures::{self, person};
 use serde_json::Value;
@@ -146,4 +149,78 @@ async fn killed_at_fifty_points_it_ends_the_same() {
     assert!(document(&service).unwrap() == disturbed, "another result than that of an undisturbed run");
     let truth = State::of_directory(&control.directory(), fixtures::CONTOSO, false);
     assert!(State::of_document(disturbed.to_string().as_bytes()) == truth, "another result than the directory's");
+}
+
+/// `sync --now` against Defguard Core, killed at points that a random number chooses: each time Core is as far as it got, and in the
+/// end where an undisturbed run would have brought it.
+#[tokio::test]
+async fn killed_while_core_is_changed_it_ends_the_same() {
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+    let mut state = u64::from(seed) | 1;
+    // An LCG (Knuth's MMIX): points of time need no better one, and the seed is printed.
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let always = [
+        ("directory.enabled", "true"),
+        ("directory.apply", "\"core\""),
+        ("directory.prefetch_users", "true"),
+        ("directory.steps_per_second", "400"),
+    ];
+    let options = always.iter().fold(HostOptions::default(), |options, (key, value)| options.set(key, value));
+    let after = |core: &CoreEmulator| {
+        let control = core.control();
+        let mut users: Vec<_> = control.users().into_iter().map(|user| (user.email, user.is_active)).collect();
+        let mut groups: Vec<_> = control
+            .groups()
+            .into_iter()
+            .map(|group| (group.name, group.members.into_iter().collect::<BTreeSet<_>>()))
+            .collect();
+        users.sort();
+        groups.sort();
+        (users, groups)
+    };
+    let undisturbed = {
+        let emulator = CoreEmulator::start(Settings::new(Version::V2_0)).await.unwrap();
+        let service = Service::prepare(handed_over_to(&emulator, options.clone(), "")).await;
+        let (code, last, said) = sync(&service).await;
+        assert_eq!(code, Some(0), "{last} {said}");
+        after(&emulator)
+    };
+    assert!(undisturbed.0.len() > 10 && undisturbed.1.len() > 100, "there is something to do");
+    let emulator = CoreEmulator::start(Settings::new(Version::V2_0)).await.unwrap();
+    let service = Service::prepare(handed_over_to(&emulator, options, "")).await;
+    let (mut killed, mut amid) = (0, 0);
+    for _ in 0..25 {
+        let before = emulator.control().requests().len();
+        let mut child = Command::new(binary())
+            .args(["sync", "--now", "--config", &service.config()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let enough = before + 1 + usize::try_from(random(40)).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while emulator.control().requests().len() < enough && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "seed {seed}: it does nothing");
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        tokio::time::sleep(Duration::from_micros(random(3_000))).await;
+        if child.try_wait().unwrap().is_none() {
+            killed += 1;
+            amid += usize::from(after(&emulator) != undisturbed);
+        }
+        child.kill().await.unwrap();
+    }
+    println!("seed {seed}: {killed} of 25 killed, {amid} while there was something to do");
+    assert!(amid >= 5, "seed {seed}: {killed} killed, {amid} of them amid it");
+    for _ in 0..2 {
+        let (code, last, said) = sync(&service).await;
+        assert_eq!(code, Some(0), "seed {seed}: {last} {said}");
+    }
+    assert!(after(&emulator) == undisturbed, "seed {seed}: another result than that of an undisturbed run");
+    let (_, last, _) = sync(&service).await;
+    assert_eq!(last["steps"], 0, "seed {seed}: {last}");
 }

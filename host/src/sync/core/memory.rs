@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::Clock;
 use crate::config::ProviderId;
+use crate::core_api;
 use crate::storage::{Entry, Key, Namespace, Storage, StorageError};
 use crate::sync::oid::Oid;
 
@@ -22,10 +23,34 @@ const PAGE: usize = 1000;
 pub(super) struct KnownGroup {
     /// Core's own number; of a group that is about to be made none yet.
     pub(super) id: i64,
-    /// As it was called when it came.
+    /// As it was called when it came, or was last given another name.
     pub(super) name: String,
+    /// As it was called before that: a run that was killed may not have come so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) former_name: Option<String>,
     /// Whether the synchronisation made it.
     pub(super) was_made: bool,
+    /// Of one that is about to be made: the highest number of a group until then. Ours has a higher one.
+    #[serde(default)]
+    pub(super) after: i64,
+}
+
+impl KnownGroup {
+    /// One that is there.
+    pub(super) fn of(group: &core_api::Group, was_made: bool) -> Self {
+        Self { id: group.id, name: group.name.clone(), former_name: None, was_made, after: 0 }
+    }
+
+    /// Whether a group of this number is called as we know it. Another Core, or this one after it was set up anew, has the
+    /// number too.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.former_name.as_deref() == Some(name)
+    }
+
+    /// Whether a group was made by the run that was about to, and didn't end.
+    pub(super) fn is_made_as(&self, group: &core_api::Group) -> bool {
+        group.name == self.name && group.id > self.after && !group.is_admin && group.members.is_empty()
+    }
 }
 
 /// No group has it: what is about to be made.
@@ -69,15 +94,14 @@ impl Memory {
         }
     }
 
-    /// Groups that follow the directory; and by name those that were about to be made: one that is called so, and is nobody
-    /// else's, was made by a run that didn't end.
+    /// Groups that follow the directory, and those that were about to be made ([`KnownGroup::is_made_as`]).
     pub(super) async fn groups_and_intended(
         &self,
-    ) -> Result<(BTreeMap<Oid, KnownGroup>, BTreeMap<String, Oid>), StorageError> {
+    ) -> Result<(BTreeMap<Oid, KnownGroup>, BTreeMap<Oid, KnownGroup>), StorageError> {
         let (mut groups, mut intended) = (BTreeMap::new(), BTreeMap::new());
         for (oid, value) in self.list("sync-groups").await? {
             match serde_json::from_slice::<KnownGroup>(&value) {
-                Ok(group) if group.id == NOT_YET => drop(intended.insert(group.name, oid)),
+                Ok(group) if group.id == NOT_YET => drop(intended.insert(oid, group)),
                 Ok(group) => drop(groups.insert(oid, group)),
                 // It isn't ours then: nothing is done to it.
                 Err(error) => tracing::warn!(%error, group = %oid, "what was noted of a group can't be read"),
@@ -86,8 +110,9 @@ impl Memory {
         Ok((groups, intended))
     }
 
-    pub(super) async fn intend_group(&self, id: Oid, name: &str) -> Result<(), StorageError> {
-        let group = KnownGroup { id: NOT_YET, name: name.to_owned(), was_made: true };
+    /// `after`: the highest number of a group until now.
+    pub(super) async fn intend_group(&self, id: Oid, name: &str, after: i64) -> Result<(), StorageError> {
+        let group = KnownGroup { id: NOT_YET, name: name.to_owned(), former_name: None, was_made: true, after };
         let value = serde_json::to_vec(&group).map_err(|error| StorageError::Unavailable(error.to_string()))?;
         let now = self.clock.now_unix_ms();
         self.storage.put(self.key("sync-groups", id), Entry::expiring(value, now, INTENT_LIFE), now).await

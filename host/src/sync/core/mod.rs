@@ -57,8 +57,11 @@ struct Linked {
 struct Ground {
     users: BTreeMap<Oid, Linked>,
     groups: HashMap<Oid, core_api::Group>,
+    known: BTreeMap<Oid, KnownGroup>,
     /// Groups that nobody here made, by name.
     others: HashMap<String, core_api::Group>,
+    /// The highest number of a group.
+    highest: i64,
     roster: Roster,
     /// Core has said that its licence allows no further user: it isn't asked for more.
     is_full: bool,
@@ -222,7 +225,9 @@ impl<'a> CoreTarget<'a> {
         if self.creates_users {
             ground.roster = Roster::of(&users);
         }
+        ground.highest = groups.iter().map(|group| group.id).max().unwrap_or_default();
         keep_groups(&mut state, &mut ground, groups, &known);
+        ground.known = known;
         Ok((state, ground))
     }
 
@@ -241,11 +246,11 @@ impl<'a> CoreTarget<'a> {
     /// Groups that follow the directory, those included that a run made which didn't end: such a one has nobody in it yet.
     async fn known_groups(&self, groups: &[core_api::Group]) -> Result<BTreeMap<Oid, KnownGroup>, SyncError> {
         let (mut known, intended) = self.memory.groups_and_intended().await?;
-        for group in groups.iter().filter(|group| !group.is_admin && group.members.is_empty()) {
-            if let Some(id) = intended.get(&group.name) {
-                let made = KnownGroup { id: group.id, name: group.name.clone(), was_made: true };
-                self.memory.keep_group(*id, &made).await?;
-                known.insert(*id, made);
+        for (id, intended) in intended {
+            if let Some(group) = groups.iter().find(|group| intended.is_made_as(group)) {
+                let made = KnownGroup::of(group, true);
+                self.memory.keep_group(id, &made).await?;
+                known.insert(id, made);
             }
         }
         Ok(known)
@@ -268,12 +273,7 @@ impl<'a> CoreTarget<'a> {
                 };
                 return Ok(self.remember_group(ground, *id, group, false).await);
             }
-            Action::RenameGroup { id, name, .. } => {
-                if let Some(group) = ground.groups.get_mut(id) {
-                    self.client().rename_group(group, name, budget).await?;
-                    group.name.clone_from(name);
-                }
-            }
+            Action::RenameGroup { id, name, .. } => return Ok(self.rename_group(ground, *id, name, budget).await?),
             Action::DeleteGroup { id, .. } => {
                 if let Some(group) = ground.groups.get(id) {
                     self.client().delete_group(group, budget).await?;
@@ -352,9 +352,22 @@ impl<'a> CoreTarget<'a> {
         Ok(self.client().find(is_another, budget).await?.is_some())
     }
 
+    async fn rename_group(&self, ground: &mut Ground, id: Oid, name: &str, budget: Budget) -> Result<Went, CoreError> {
+        let Some(group) = ground.groups.get_mut(&id) else { return Ok(Went::Done) };
+        let known = ground.known.get(&id).cloned().unwrap_or_else(|| KnownGroup::of(group, false));
+        let known = KnownGroup { name: name.to_owned(), former_name: Some(group.name.clone()), ..known };
+        // Noted first: a group of a name that we don't know of would be another's.
+        if let failed @ Went::Failed(_) = kept(self.memory.keep_group(id, &known).await) {
+            return Ok(failed);
+        }
+        self.client().rename_group(group, name, budget).await?;
+        name.clone_into(&mut group.name);
+        Ok(kept(self.memory.keep_group(id, &KnownGroup { former_name: None, ..known }).await))
+    }
+
     async fn create_group(&self, ground: &mut Ground, id: Oid, name: &str, budget: Budget) -> Result<Went, CoreError> {
         // Noted first: a group that we made and don't know of would be another's.
-        if let failed @ Went::Failed(_) = kept(self.memory.intend_group(id, name).await) {
+        if let failed @ Went::Failed(_) = kept(self.memory.intend_group(id, name, ground.highest).await) {
             return Ok(failed);
         }
         let created = match self.client().create_group(name, budget).await {
@@ -369,7 +382,9 @@ impl<'a> CoreTarget<'a> {
         };
         let group = match created {
             // The answer was lost, or somebody was faster; ours has nobody in it.
-            GroupCreation::There(group) => Some(group).filter(|group| group.members.is_empty() && !group.is_admin),
+            GroupCreation::There(group) => {
+                Some(group).filter(|group| group.id > ground.highest && group.members.is_empty() && !group.is_admin)
+            }
             GroupCreation::Made => self.client().groups(budget).await?.into_iter().find(|group| group.name == name),
         };
         if let Some(group) = group {
@@ -387,10 +402,11 @@ impl<'a> CoreTarget<'a> {
     }
 
     async fn remember_group(&self, ground: &mut Ground, id: Oid, group: core_api::Group, was_made: bool) -> Went {
-        let known = KnownGroup { id: group.id, name: group.name.clone(), was_made };
+        let known = KnownGroup::of(&group, was_made);
         let went = kept(self.memory.keep_group(id, &known).await);
         if matches!(went, Went::Done) {
             ground.groups.insert(id, group);
+            ground.known.insert(id, known);
         }
         went
     }
@@ -552,14 +568,22 @@ fn keep_groups(
     known: &BTreeMap<Oid, KnownGroup>,
 ) {
     let by_name: HashMap<&str, Oid> = ground.users.iter().map(|(oid, user)| (user.username.as_str(), *oid)).collect();
-    let ours: HashMap<i64, (Oid, bool)> = known.iter().map(|(oid, group)| (group.id, (*oid, group.was_made))).collect();
+    let ours: HashMap<i64, (Oid, &KnownGroup)> = known.iter().map(|(oid, group)| (group.id, (*oid, group))).collect();
+    let (mut renamed, mut as_known) = (None, false);
     for group in groups {
         match ours.get(&group.id) {
-            Some((id, was_made)) => {
+            Some((id, known)) => {
+                let is_called = known.is_called(&group.name);
+                as_known |= is_called;
+                if !is_called {
+                    renamed.get_or_insert_with(|| (known.name.clone(), group.name.clone()));
+                }
                 let mut members: Vec<Oid> =
                     group.members.iter().filter_map(|name| by_name.get(name.as_str()).copied()).collect();
                 members.sort_unstable();
-                let kept = Group { name: group.name.clone(), members, is_admin: group.is_admin, was_made: *was_made };
+                // What is called otherwise follows, but it isn't deleted: it may be somebody else's by now.
+                let was_made = known.was_made && is_called;
+                let kept = Group { name: group.name.clone(), members, is_admin: group.is_admin, was_made };
                 state.groups.insert(*id, kept);
                 ground.groups.insert(*id, group);
             }
@@ -570,6 +594,7 @@ fn keep_groups(
             }
         }
     }
+    state.unlike = renamed.filter(|_| !as_known);
 }
 
 #[async_trait]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{CoreTarget, STEP};
 use crate::config::DirectoryConfig;
-use crate::core_api::Budget;
+use crate::core_api::{self, Budget};
 use crate::sync::SyncError;
 use crate::sync::action::Action;
 use crate::sync::at_login::{PersonSeen, SeenGroups};
@@ -39,7 +39,10 @@ impl CoreTarget<'_> {
         let known = self.memory.groups_and_intended().await?.0;
         let mut done = Vec::new();
         for (id, known) in known {
-            let Some(group) = there.iter().find(|group| group.id == known.id && !group.is_admin) else { continue };
+            // What somebody gave another name is a run's subject too.
+            let is_it =
+                |group: &&core_api::Group| group.id == known.id && !group.is_admin && known.is_called(&group.name);
+            let Some(group) = there.iter().find(is_it) else { continue };
             let follows = DirectoryGroup::named(id, &group.name);
             if !config.group_match.is_empty() && !lists(&config.group_match, &follows) {
                 continue;

@@ -56,6 +56,13 @@ impl Draft<'_> {
         };
         match other {
             Some(is_admin) if !self.abilities.is_document => {
+                if names.twins(group) {
+                    return skip(
+                        self,
+                        "a group of this name is there and wasn't made by the synchronisation, and more than one of the directory's is \
+                         called so: give them different names",
+                    );
+                }
                 if !self.is_listed(group) {
                     return skip(
                         self,
@@ -130,7 +137,7 @@ impl Draft<'_> {
             } else if !group.was_made {
                 self.plan
                     .skipped
-                    .push(Skipped::new(label, "gone from the directory; it wasn't made by the synchronisation"));
+                    .push(Skipped::new(label, "gone from the directory; it isn't as the synchronisation made it"));
             } else if group.is_admin {
                 self.plan.skipped.push(Skipped::new(label, "gone from the directory; it makes administrators"));
             } else {
@@ -160,24 +167,32 @@ pub(in crate::sync) fn lists(list: &[String], group: &DirectoryGroup) -> bool {
 struct Names {
     is_needed: bool,
     taken: HashMap<String, usize>,
+    /// How many of the wanted groups have a name in the directory, whether they are there already or not: what one is called must not
+    /// depend on how far a run got that was killed.
+    wanted: HashMap<String, usize>,
 }
 
 impl Names {
     fn new(draft: &Draft<'_>, wanted: &[usize]) -> Self {
         let is_needed = !draft.abilities.is_document;
-        let mut taken = HashMap::new();
+        let (mut taken, mut all) = (HashMap::new(), HashMap::new());
         if is_needed {
             let there = draft.state.groups.values().map(|group| group.name.to_lowercase());
             for name in there.chain(draft.state.other_groups.keys().cloned()) {
                 // One that is there keeps its name, whoever comes.
                 *taken.entry(name).or_insert(0) += 2;
             }
-            let new = wanted.iter().filter_map(|number| draft.snapshot.groups.get(*number));
-            for group in new.filter(|group| !draft.state.groups.contains_key(&group.id)) {
+            for group in wanted.iter().filter_map(|number| draft.snapshot.groups.get(*number)) {
                 *taken.entry(group.name.to_lowercase()).or_insert(0) += 1;
+                *all.entry(group.name.to_lowercase()).or_insert(0) += 1;
             }
         }
-        Self { is_needed, taken }
+        Self { is_needed, taken, wanted: all }
+    }
+
+    /// Whether it isn't the only one of its name in the directory.
+    fn twins(&self, group: &DirectoryGroup) -> bool {
+        self.wanted.get(&group.name.to_lowercase()).copied().unwrap_or(0) > 1
     }
 
     /// Its own, or with the beginning of its id if it isn't the only one of that name: the same in each run, whoever comes first.

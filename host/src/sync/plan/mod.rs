@@ -83,6 +83,13 @@ pub enum Held {
         /// How many may.
         allowed: usize,
     },
+    /// No group that follows the directory is called as it was.
+    Unlike {
+        /// The name of one of them.
+        was: String,
+        /// What is called so now.
+        is: String,
+    },
 }
 
 impl Held {
@@ -91,6 +98,7 @@ impl Held {
         match self {
             Self::Empty { .. } => "directory_empty",
             Self::TooMany { .. } => "too_many_removals",
+            Self::Unlike { .. } => "groups_unlike",
         }
     }
 }
@@ -106,6 +114,12 @@ impl fmt::Display for Held {
                 formatter,
                 "{removals} of {of} {what} would be removed, {allowed} may at once (max_removal_percent, max_removals of \
                  [provider.directory]): nothing is removed"
+            ),
+            Self::Unlike { was, is } => write!(
+                formatter,
+                "no group that follows the directory is called as it was: {was:?} is {is:?} now. Was Core set up anew, or is it another \
+                 one? Then begin with an empty storage, or these groups would be changed. If somebody gave them other names, look at the \
+                 difference (--dry-run) and approve it (--apply)"
             ),
         }
     }
@@ -143,6 +157,9 @@ pub fn plan(
         draft.users(&eligible, &mut last);
     }
     draft.hold(nobody);
+    if let Some((was, is)) = state.unlike.clone().filter(|_| config.target != SyncTarget::Users) {
+        draft.hold(Some(Held::Unlike { was, is }));
+    }
     if config.target != SyncTarget::Users {
         let no_group = draft.no_group();
         draft.hold(no_group);

@@ -296,3 +296,77 @@ fn rights_are_given_by_opt_in_only() {
     let error = plan(&twins, &State::default(), &config, CORE, false).unwrap_err();
     assert!(error.contains("admin_groups") && error.contains("list the id"), "{error}");
 }
+
+/// What a group becomes is the same, however far a run got that was killed.
+#[test]
+fn names_of_twins() {
+    // The directory's groups; which of them are there already, and as what; others' groups; what is made, taken or renamed.
+    let made = |plan: &Plan| -> Vec<String> {
+        let name = |action: &Action| match action {
+            Action::CreateGroup { name, .. } => Some(format!("+{name}")),
+            Action::TakeGroup { name, .. } => Some(format!("={name}")),
+            Action::RenameGroup { name, .. } => Some(format!(">{name}")),
+            _ => None,
+        };
+        plan.actions.iter().filter_map(name).collect()
+    };
+    let (twins, short) = ([(1, "twin"), (2, "twin"), (3, "else")], "twin (00000000)");
+    for (name, there, others, expected) in [
+        (
+            "none is there",
+            vec![],
+            vec![],
+            &["+twin (00000000)", "+twin (00000000-0000-0000-0000-000000000002)", "+else"][..],
+        ),
+        ("the first is", vec![(1, short)], vec![], &["+twin (00000000-0000-0000-0000-000000000002)", "+else"]),
+        ("the first is, as what it is called", vec![(1, "twin")], vec![], &["+twin (00000000)", "+else"]),
+        ("all are", vec![(1, short), (2, "twin (00000000-0000-0000-0000-000000000002)"), (3, "else")], vec![], &[]),
+        (
+            "one got its name later",
+            vec![(1, short), (2, "old"), (3, "else")],
+            vec![],
+            &[">twin (00000000-0000-0000-0000-000000000002)"],
+        ),
+        (
+            "two did, of which one is there",
+            vec![(1, "old"), (2, "older"), (3, "twin")],
+            vec![],
+            &[">twin (00000000)", ">twin (00000000-0000-0000-0000-000000000002)", ">else"],
+        ),
+        ("somebody else has a group of that name", vec![(3, "else")], vec!["twin"], &[]),
+        (
+            "and of another one's",
+            vec![(1, short)],
+            vec!["ELSE"],
+            &["+twin (00000000-0000-0000-0000-000000000002)", "=else"],
+        ),
+    ] {
+        let group =
+            |(id, name): (u128, &str)| (Oid(id), Group { name: name.into(), was_made: true, ..Group::default() });
+        let state = State {
+            groups: there.into_iter().map(group).collect(),
+            other_groups: others.into_iter().map(|name| (name.to_lowercase(), false)).collect(),
+            ..State::default()
+        };
+        let ids = [1, 2, 3].map(|id| Oid(id).to_string()).to_vec();
+        let config = DirectoryConfig { target: SyncTarget::Groups, group_match: ids, ..config(LeaverBehavior::Keep) };
+        let plan = plan(&directory(people(1), &twins), &state, &config, CORE, false).unwrap();
+        assert_eq!(made(&plan), expected, "{name}: {plan:?}");
+    }
+}
+
+#[test]
+fn another_core_of_the_same_numbers_is_left_alone_until_somebody_looks() {
+    let unlike = Some(("g1".to_owned(), "finance".to_owned()));
+    for (name, target, unlike, held) in [
+        ("as it was", SyncTarget::All, None, None),
+        ("no group is called as it was", SyncTarget::All, unlike.clone(), Some("groups_unlike")),
+        ("and groups alone are synchronised", SyncTarget::Groups, unlike.clone(), Some("groups_unlike")),
+        ("and only users are", SyncTarget::Users, unlike, None),
+    ] {
+        let state = State { groups: following(&[1], &[1]), unlike, ..users(1) };
+        let config = DirectoryConfig { target, ..config(LeaverBehavior::Keep) };
+        let plan = plan(&directory(people(1), &[(1, "g1")]), &state, &config, CORE, false).unwrap();
+        assert_eq!(plan.held.as_ref().map(Held::code), held, "{name}: {plan:?}");
+    }
+}

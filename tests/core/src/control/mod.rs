@@ -94,6 +94,16 @@ impl Control {
         self.world.state().directory.add_group(&NewGroup { name: name.to_owned(), is_admin })
     }
 
+    /// Gives a group another name, as an administrator does; false if there is none of that name, or one of the new.
+    pub fn rename_group(&self, name: &str, new: &str) -> bool {
+        let mut state = self.world.state();
+        if state.directory.group(new).is_some() {
+            return false;
+        }
+        let group = state.directory.groups.iter_mut().find(|group| group.name == name);
+        group.map(|group| new.clone_into(&mut group.name)).is_some()
+    }
+
     /// All enrollment tokens, used and expired ones too, oldest first.
     pub fn enrollment_tokens(&self) -> Vec<TokenRecord> {
         let state = self.world.state();
