@@ -11,7 +11,7 @@ use crate::claims::groups::Groups;
 use crate::claims::preview;
 use crate::configuration;
 use crate::directory::person::Memberships;
-use crate::directory::{self, connection, person, round};
+use crate::directory::{self, connection, person, presence, round};
 use crate::login::begin::{self, BeginRequest};
 use crate::login::complete::{self, CompleteRequest};
 use crate::login::probe;
@@ -148,13 +148,7 @@ impl directory_wit::Guest for Component {
         cursor: Option<String>,
     ) -> Result<directory_wit::Page, directory_wit::Failure> {
         report_panics();
-        let read: Vec<_> = read
-            .into_iter()
-            .map(|collection| match collection {
-                directory_wit::Collection::Users => directory::Collection::Users,
-                directory_wit::Collection::Groups => directory::Collection::Groups,
-            })
-            .collect();
+        let read: Vec<_> = read.into_iter().map(asked).collect();
         let page = round::next_page(Host.world(), &provider, &read, cursor.as_deref()).map_err(failure)?;
         Ok(directory_wit::Page {
             changes: page.changes.into_iter().map(change).collect(),
@@ -182,6 +176,28 @@ impl directory_wit::Guest for Component {
                 Memberships::Unknown(reason) => directory_wit::Memberships::Unknown(reason),
             },
         }))
+    }
+
+    fn present(
+        provider: String,
+        objects: Vec<directory_wit::Object>,
+    ) -> Result<Vec<directory_wit::Presence>, directory_wit::Failure> {
+        report_panics();
+        let objects: Vec<_> = objects.into_iter().map(|object| (asked(object.collection), object.id)).collect();
+        let found = presence::present(Host.world(), &provider, &objects).map_err(failure)?;
+        let found = found.into_iter().map(|presence| match presence {
+            presence::Presence::There => directory_wit::Presence::There,
+            presence::Presence::Gone => directory_wit::Presence::Gone,
+            presence::Presence::Unknown => directory_wit::Presence::Unknown,
+        });
+        Ok(found.collect())
+    }
+}
+
+fn asked(collection: directory_wit::Collection) -> directory::Collection {
+    match collection {
+        directory_wit::Collection::Users => directory::Collection::Users,
+        directory_wit::Collection::Groups => directory::Collection::Groups,
     }
 }
 
@@ -240,9 +256,11 @@ fn change(change: directory::Change) -> directory_wit::Change {
             guest: user.guest,
         }),
         Change::UserRemoved(id, why) => directory_wit::Change::UserRemoved((id, removal(why))),
-        Change::Group(group) => {
-            directory_wit::Change::Group(directory_wit::Group { id: group.id, display_name: text(group.display_name) })
-        }
+        Change::Group(group) => directory_wit::Change::Group(directory_wit::Group {
+            id: group.id,
+            display_name: text(group.display_name),
+            hidden_members: group.hidden_members,
+        }),
         Change::GroupRemoved(id, why) => directory_wit::Change::GroupRemoved((id, removal(why))),
         Change::MembersAdded(added) => directory_wit::Change::MembersAdded(members(added)),
         Change::MembersRemoved(removed) => directory_wit::Change::MembersRemoved(members(removed)),

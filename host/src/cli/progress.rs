@@ -14,7 +14,8 @@ const TICK: Duration = Duration::from_millis(120);
 
 pub(super) struct Shown {
     begun: Instant,
-    last: Instant,
+    last: Option<Instant>,
+    shown: Progress,
     /// `None`: no terminal.
     bar: Option<ProgressBar>,
 }
@@ -26,46 +27,58 @@ impl Shown {
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { begun: Instant::now(), last: Instant::now(), bar }
+        Self { begun: Instant::now(), last: None, shown: Progress::default(), bar }
     }
 
     pub(super) fn show(&mut self, progress: &Progress) {
-        let line = self.line(progress);
         match &self.bar {
             Some(bar) => {
                 if progress.steps > 0 && bar.length().is_none() {
-                    // The directory is read: from here on it is known how much there is to do.
-                    if let Ok(style) =
-                        ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {per_sec}, {eta} left  {msg}")
-                    {
+                    // The directory is read: from here on it is known how much there is to do, and rate and time left count anew.
+                    let line = self.read(progress);
+                    bar.println(line);
+                    let template = "{wide_bar} {pos}/{len} steps, {per_sec}, {eta} left";
+                    if let Ok(style) = ProgressStyle::with_template(template) {
                         bar.set_style(style);
                     }
                     bar.set_length(progress.steps);
+                    bar.reset_elapsed();
+                    bar.reset_eta();
                 }
                 bar.set_position(progress.done);
-                bar.set_message(line);
+                if progress.steps == 0 {
+                    bar.set_message(self.read(progress));
+                }
             }
-            None if self.last.elapsed() >= REPEATED => {
-                self.last = Instant::now();
-                eprintln!("{line}");
-            }
+            None if self.last.is_none_or(|last| last.elapsed() >= REPEATED) => self.write(progress),
             None => {}
         }
+        self.shown = *progress;
     }
 
-    fn line(&self, progress: &Progress) -> String {
-        let Progress { pages, requests, refused, users, groups, memberships, steps, done } = *progress;
+    fn write(&mut self, progress: &Progress) {
+        self.last = Some(Instant::now());
+        let Progress { steps, done, .. } = *progress;
+        let steps = if steps > 0 { format!("; {done} of {steps} steps done") } else { String::new() };
+        eprintln!("{}{steps}", self.read(progress));
+    }
+
+    /// In less than a line of a terminal.
+    fn read(&self, progress: &Progress) -> String {
+        let Progress { requests, refused, users, groups, memberships, .. } = *progress;
         let rate = (users + groups + memberships) / self.begun.elapsed().as_secs().max(1);
-        let read = format!(
-            "{users} users, {groups} groups, {memberships} memberships in {pages} pages; {requests} requests, {refused} \
-             refused; {rate}/s"
-        );
-        if steps > 0 && self.bar.is_none() { format!("{read}; {done} of {steps} steps done") } else { read }
+        let refused = if refused > 0 { format!(" ({refused} refused)") } else { String::new() };
+        format!("{users} users, {groups} groups, {memberships} members; {requests} requests{refused}, {rate}/s")
     }
 
+    /// The last word, where there is no bar: how far it came.
     pub(super) fn end(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        match &self.bar {
+            Some(bar) => bar.finish_and_clear(),
+            None => {
+                let shown = self.shown;
+                self.write(&shown);
+            }
         }
     }
 }

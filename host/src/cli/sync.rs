@@ -84,7 +84,8 @@ pub(super) async fn sync(arguments: &Sync) -> Result<ExitCode, Failure> {
     if let Some(proposal) = &ended.proposal {
         show_difference(arguments, proposal)?;
     }
-    if !arguments.json {
+    // Whoever reads JSON hears in JSON that there is no difference.
+    if !arguments.json || ended.proposal.is_none() {
         println!("{}", serde_json::to_string(&ended.report)?);
     }
     Ok(match ended.report.outcome {

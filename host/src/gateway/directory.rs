@@ -30,6 +30,17 @@ impl Gateway {
         page.map_err(LoginError::Plugin)
     }
 
+    /// Whether objects are in a provider's directory now, in their order; at most 100.
+    pub async fn directory_presence(
+        &self,
+        provider: &Provider,
+        objects: &[directory::Object],
+        trace: &TraceId,
+    ) -> Result<Result<Vec<directory::Presence>, directory::Failure>, LoginError> {
+        let grant = self.grant(provider, trace)?;
+        self.plugin().present(grant, &provider.component_json, objects).await.map_err(LoginError::Plugin)
+    }
+
     /// "Test connection" of a provider's directory: whether it can be read, permission by permission.
     pub async fn test_connection(&self, provider: &Provider, trace: &TraceId) -> Result<Vec<Finding>, LoginError> {
         let grant = self.grant(provider, trace)?;
@@ -49,6 +60,8 @@ impl Gateway {
         let Some(budget) = directory.and_then(|directory| directory.login_check) else { return (Ok(()), None) };
         // A personal account's object is in Microsoft's own tenant.
         let object_id = identity.object_id.as_deref().filter(|_| identity.account != AccountKind::Personal);
+        // Before the question: what comes of it isn't newer than that.
+        let epoch = self.epochs(&provider.id).now().await.ok();
         let weighed = match (object_id, self.grant(provider, trace)) {
             (Some(object_id), Ok(grant)) => {
                 let plugin = self.plugin();
@@ -60,6 +73,6 @@ impl Gateway {
         };
         self.at_login.tell(&provider.id, trace, &weighed);
         told.checks.push(weighed.check);
-        (weighed.barred.map_or(Ok(()), Err), weighed.seen)
+        (weighed.barred.map_or(Ok(()), Err), weighed.seen.map(|seen| PersonSeen { epoch, ..seen }))
     }
 }

@@ -20,6 +20,7 @@ use crate::sandbox::bindings::exports::defguard::openid::login as contract;
 use crate::sandbox::{Plugin, Plugins};
 use crate::storage::Storage;
 use crate::sync::at_login::AtLogin;
+use crate::sync::epoch::Epochs;
 
 pub use contract::{Authorization, Check, Flow, Refusal, RefusalKind, Verdict};
 pub use error::{LoginError, StartError};
@@ -116,6 +117,11 @@ impl Gateway {
     /// The service's clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.lasting.clock)
+    }
+
+    /// Which of a run and a sign-in knows better.
+    pub(crate) fn epochs(&self, provider: &ProviderId) -> Epochs {
+        Epochs::new(self.storage(), self.clock(), provider)
     }
 
     /// Milliseconds since 1970, by the service's clock.

@@ -20,10 +20,11 @@ pub enum Export {
     TestConnection,
     NextPage,
     Person,
+    Present,
 }
 
 impl Export {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Begin,
         Self::Complete,
         Self::Describe,
@@ -33,6 +34,7 @@ impl Export {
         Self::TestConnection,
         Self::NextPage,
         Self::Person,
+        Self::Present,
     ];
 
     /// As the contract writes it.
@@ -47,6 +49,7 @@ impl Export {
             Self::TestConnection => "test-connection",
             Self::NextPage => "next-page",
             Self::Person => "person",
+            Self::Present => "present",
         }
     }
 
@@ -54,7 +57,7 @@ impl Export {
         match self {
             Self::Begin | Self::Complete => "login",
             Self::Describe | Self::Validate | Self::MapClaims | Self::Probe => "configuration",
-            Self::TestConnection | Self::NextPage | Self::Person => "directory",
+            Self::TestConnection | Self::NextPage | Self::Person | Self::Present => "directory",
         }
     }
 }
@@ -95,6 +98,7 @@ exported! {
     Probe(&'a str) -> Vec<configuration::Finding>;
     TestConnection(&'a str) -> Vec<configuration::Finding>;
     NextPage(&'a str, &'a [directory::Collection], Option<&'a str>) -> Result<directory::Page, directory::Failure>;
+    Present(&'a str, &'a [directory::Object]) -> Result<Vec<directory::Presence>, directory::Failure>;
     Person(&'a str, &'a str, u32) -> Result<Option<directory::PersonState>, directory::Failure>;
 }
 

@@ -203,6 +203,29 @@ impl Plugin {
         Ok(tokio::time::timeout(wall, called).await.unwrap_or(Err(CallError::Timeout(wall)))?.bounded())
     }
 
+    /// `directory.present`: a list of another length than that of `objects` breaks the contract.
+    pub async fn present(
+        &self,
+        grant: Grant,
+        provider: &str,
+        objects: &[directory::Object],
+    ) -> Result<Result<Vec<directory::Presence>, directory::Failure>, CallError> {
+        if !self.contract().has_directory() {
+            return Ok(Err(no_directory(self.contract())));
+        }
+        let called = self.call::<export::Present>(grant, self.runtime.limits(), (provider, objects));
+        let presences = match called.await? {
+            Ok(presences) => presences,
+            Err(failure) => return Ok(Err(failure.bounded())),
+        };
+        if presences.len() != objects.len() {
+            return Err(
+                self.breaks_contract(Export::Present, "present answers for other objects than it was asked for")
+            );
+        }
+        Ok(Ok(presences))
+    }
+
     /// `directory.test-connection`.
     pub async fn test_connection(
         &self,

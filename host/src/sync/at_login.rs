@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::epoch::Epoch;
 use super::oid::Oid;
 use crate::capability::TraceId;
 use crate::config::ProviderId;
@@ -92,6 +93,8 @@ pub struct PersonSeen {
     pub enabled: Option<bool>,
     /// Their groups.
     pub groups: SeenGroups,
+    /// When the directory was asked, as runs count; `None`: nobody knows.
+    pub epoch: Option<Epoch>,
 }
 
 /// What became of the question.
@@ -146,7 +149,7 @@ pub fn weigh(provider: &ProviderId, object_id: &str, answer: Answer) -> Weighed 
         return skip("malformed", "the component's answer breaks the contract");
     };
     let enabled = state.enabled;
-    let seen = PersonSeen { provider: provider.clone(), object_id: number, enabled, groups };
+    let seen = PersonSeen { provider: provider.clone(), object_id: number, enabled, groups, epoch: None };
     let weighed = match enabled {
         Some(false) => Weighed::barred("disabled", Barred::Disabled),
         Some(true) => Weighed::new("enabled", Verdict::Pass, &told(&state)),
@@ -360,7 +363,13 @@ mod tests {
     }
 
     fn seen(number: u128) -> PersonSeen {
-        PersonSeen { provider: provider(), object_id: Oid(number), enabled: Some(true), groups: SeenGroups::Unknown }
+        PersonSeen {
+            provider: provider(),
+            object_id: Oid(number),
+            enabled: Some(true),
+            groups: SeenGroups::Unknown,
+            epoch: None,
+        }
     }
 
     fn dropped(metrics: &Metrics) -> Option<String> {

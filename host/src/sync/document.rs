@@ -99,7 +99,7 @@ impl Target for DocumentTarget {
         for action in &actions {
             done(action);
         }
-        Ok(Applied { counts, skipped: Vec::new() })
+        Ok(Applied { counts, ..Applied::default() })
     }
 }
 

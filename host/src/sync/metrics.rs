@@ -6,6 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::status::Status;
 use super::{Outcome, Report};
 use crate::config::ProviderId;
 
@@ -56,7 +57,10 @@ impl SyncMetrics {
         self.requests.get_or_create(&labels).inc_by(report.requests);
         self.throttled.get_or_create(&labels).inc_by(report.refused);
         self.duration.get_or_create(&labels).set(report.duration_ms as f64 / 1000.0);
-        self.held_removals.get_or_create(&labels).set(gauge(report.held_removals));
+        // A run that failed doesn't know whether what was held still is.
+        if report.outcome != Outcome::Failed {
+            self.held_removals.get_or_create(&labels).set(gauge(report.held_removals));
+        }
         if let Some(at) = cursor_at {
             self.cursor.get_or_create(&labels).set(gauge(at));
         }
@@ -70,6 +74,19 @@ impl SyncMetrics {
                 self.objects.get_or_create(&labels).set(gauge(number));
             }
         }
+    }
+
+    /// As it stood when the service ended: an alert on the age of the last success goes on through a restart.
+    pub fn restore(&self, provider: &ProviderId, status: &Status) {
+        let labels = ProviderLabels { provider: provider.to_string() };
+        // A host that has never been done counts from 1970: that is old enough for any alert.
+        let success = status.kept.succeeded_at_unix_s.unwrap_or_default();
+        self.last_success.get_or_create(&labels).set(gauge(success));
+        if let Some(at) = status.cursor_at_unix_s {
+            self.cursor.get_or_create(&labels).set(gauge(at));
+        }
+        let held = status.kept.last.as_ref().map_or(0, |last| last.held_removals);
+        self.held_removals.get_or_create(&labels).set(gauge(held));
     }
 
     /// Adds its rows.

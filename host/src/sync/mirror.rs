@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use redb::backends::InMemoryBackend;
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, TableDefinition,
-    WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, Table,
+    TableDefinition, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,18 @@ pub struct GroupRecord {
     generation: u64,
     /// The display name.
     pub display_name: Option<String>,
+    /// Whether only who has a permission of its own sees who is in it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    hidden_members: bool,
+    /// Such a group, and the last enumeration from the beginning named nobody in it: whoever was known to be in it still is, as far as
+    /// anybody knows.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unseen_members: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// The mirror of one provider's directory. Only one process has it open at a time.
@@ -328,10 +340,43 @@ fn complete(write: &WriteTransaction, collection: Collection) -> Result<(), Mirr
                 .retain(|_, record| of_generation::<GroupRecord>(record, |group| group.generation, generation))
                 .map_err(broken)?;
             let mut members = write.open_table(MEMBERS).map_err(broken)?;
+            keep_hidden(&mut groups, &mut members, generation)?;
             members.retain(|_, mark| mark >> 1 == generation).map_err(broken)?;
         }
     }
     set(write, full, 0)
+}
+
+/// Nobody in a group whose members are hidden means that they may not be seen (entra_graph §5.2): whoever was known stays.
+fn keep_hidden(
+    groups: &mut Table<'_, u128, &'static [u8]>,
+    members: &mut Table<'_, (u128, u128), u64>,
+    generation: u64,
+) -> Result<(), MirrorError> {
+    let mut hidden = Vec::new();
+    for entry in groups.iter().map_err(broken)? {
+        let (id, record) = entry.map_err(broken)?;
+        let record: GroupRecord = serde_json::from_slice(record.value()).map_err(broken)?;
+        if record.hidden_members {
+            hidden.push((id.value(), record));
+        }
+    }
+    for (group, record) in hidden {
+        let known = members.range((group, 0)..=(group, u128::MAX)).map_err(broken)?;
+        let known: Vec<((u128, u128), u64)> = known
+            .map(|entry| entry.map(|(key, mark)| (key.value(), mark.value())))
+            .collect::<Result<_, _>>()
+            .map_err(broken)?;
+        if known.iter().any(|(_, mark)| mark >> 1 == generation) {
+            continue;
+        }
+        for (key, mark) in known {
+            members.insert(key, generation << 1 | (mark & 1)).map_err(broken)?;
+        }
+        let record = serde_json::to_vec(&GroupRecord { unseen_members: true, ..record }).map_err(broken)?;
+        groups.insert(group, record.as_slice()).map_err(broken)?;
+    }
+    Ok(())
 }
 
 fn of_generation<T: for<'a> Deserialize<'a>>(record: &[u8], of: impl Fn(&T) -> u64, generation: u64) -> bool {
@@ -381,6 +426,7 @@ fn keep_group(write: &WriteTransaction, group: &Group) -> Result<(), MirrorError
     let mut record = known.filter(|record| record.generation == generation).unwrap_or_default();
     record.generation = generation;
     said(&mut record.display_name, &group.display_name);
+    record.hidden_members = group.hidden_members.unwrap_or(record.hidden_members);
     let record = serde_json::to_vec(&record).map_err(broken)?;
     groups.insert(id, record.as_slice()).map_err(broken)?;
     Ok(())
@@ -389,11 +435,24 @@ fn keep_group(write: &WriteTransaction, group: &Group) -> Result<(), MirrorError
 fn add_members(write: &WriteTransaction, added: &Members) -> Result<(), MirrorError> {
     let group = id(&added.group)?;
     let generation = get(write, keys(Collection::Groups).0)?;
+    now_seen(write, group)?;
     let mut members = write.open_table(MEMBERS).map_err(broken)?;
     for (ids, is_group) in [(&added.users, 0), (&added.groups, 1)] {
         for member in ids {
             members.insert((group, id(member)?), generation << 1 | is_group).map_err(broken)?;
         }
+    }
+    Ok(())
+}
+
+/// Somebody in it is shown.
+fn now_seen(write: &WriteTransaction, group: u128) -> Result<(), MirrorError> {
+    let mut groups = write.open_table(GROUPS).map_err(broken)?;
+    let record = groups.get(group).map_err(broken)?;
+    let record = record.and_then(|record| serde_json::from_slice::<GroupRecord>(record.value()).ok());
+    if let Some(record) = record.filter(|record| record.unseen_members) {
+        let record = serde_json::to_vec(&GroupRecord { unseen_members: false, ..record }).map_err(broken)?;
+        groups.insert(group, record.as_slice()).map_err(broken)?;
     }
     Ok(())
 }

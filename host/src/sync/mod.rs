@@ -8,12 +8,14 @@ pub mod at_login;
 pub mod control;
 pub mod core;
 pub mod document;
+pub mod epoch;
 pub mod lease;
 pub mod metrics;
 pub mod mirror;
 pub mod oid;
 pub mod plan;
 mod prefetch;
+mod presence;
 pub mod proposal;
 mod record;
 pub mod round;
@@ -80,9 +82,6 @@ pub enum SyncError {
     /// The mirror.
     #[error(transparent)]
     Mirror(#[from] MirrorError),
-    /// The options name groups that aren't there, or not only once.
-    #[error("{0}")]
-    Groups(String),
     /// The result can't be applied.
     #[error("{target}: {reason}")]
     Apply {
@@ -106,6 +105,9 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// The code of a run that another one was in the way of.
+    pub const UNDER_WAY: &str = "run_under_way";
+
     /// Stable, for programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -117,12 +119,11 @@ impl SyncError {
             Self::Throttled(_) => "directory_throttled",
             Self::Malformed(_) => "directory_malformed",
             Self::Plugin(_) => "plugin_failed",
-            Self::Mirror(MirrorError::InUse(_)) | Self::UnderWay(_) => "run_under_way",
+            Self::Mirror(MirrorError::InUse(_)) | Self::UnderWay(_) => Self::UNDER_WAY,
             Self::LeaseLost => "lease_lost",
             Self::Storage(_) => "storage_failed",
             Self::Proposal(_) => "difference_unfit",
             Self::Mirror(_) => "mirror_failed",
-            Self::Groups(_) => "groups_ambiguous",
             Self::Apply { .. } => "apply_failed",
         }
     }
@@ -242,6 +243,12 @@ pub async fn run_with(
     progress: impl FnMut(&Progress) + Send,
 ) -> Report {
     perform(gateway, provider, storage, Job::Now, progress).await.report
+}
+
+/// Brings the memberships of somebody who just signed in up to date, unless a run may know better: then nothing is done, and the answer is
+/// whether another run is wanted.
+pub async fn seen(gateway: &Gateway, provider: &Provider, person: &at_login::PersonSeen) -> bool {
+    run::seen(gateway, provider, person).await
 }
 
 /// One run, whatever it is to do, with the mirror beside this storage.

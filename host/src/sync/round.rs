@@ -8,8 +8,9 @@ use super::mirror::Mirror;
 use super::{Progress, SyncError};
 use crate::capability::TraceId;
 use crate::config::{Provider, SyncTarget};
-use crate::gateway::Gateway;
-use crate::sandbox::bindings::exports::defguard::openid::directory::{Change, Collection, Failure, Page};
+use crate::gateway::{Gateway, LoginError};
+use crate::sandbox::CallError;
+use crate::sandbox::bindings::exports::defguard::openid::directory::{Change, Collection, Failure, Page, Setback};
 
 /// Attempts in a row that came to nothing.
 const ATTEMPTS: u32 = 8;
@@ -35,7 +36,8 @@ pub async fn read(
     loop {
         lease.check().await?;
         let cursor = blocking(mirror, Mirror::cursor).await?;
-        let answer = gateway.directory_page(provider, &collections, cursor.as_deref(), trace).await?;
+        let answer = gateway.directory_page(provider, &collections, cursor.as_deref(), trace).await;
+        let answer = answer.or_else(|error| busy(error).map(Err))?;
         let wait = match answer {
             Ok(page) => {
                 in_a_row = 0;
@@ -72,6 +74,16 @@ pub async fn read(
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
+    }
+}
+
+/// What is no word of the directory's, and passes.
+fn busy(error: LoginError) -> Result<Failure, SyncError> {
+    match error {
+        LoginError::Plugin(error @ (CallError::Busy(_) | CallError::Timeout(_))) => {
+            Ok(Failure::Retry(Setback { wait_ms: 0, detail: error.to_string(), requests: 0 }))
+        }
+        error => Err(error.into()),
     }
 }
 

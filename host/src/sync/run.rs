@@ -6,6 +6,7 @@ use super::action::Action;
 use super::at_login::PersonSeen;
 use super::core::CoreTarget;
 use super::document::DocumentTarget;
+use super::epoch::Since;
 use super::lease::Lease;
 use super::mirror::Mirror;
 use super::plan::{self, Held, Plan, Skipped};
@@ -13,7 +14,7 @@ use super::proposal::Proposal;
 use super::snapshot::Snapshot;
 use super::state::{Counts, State};
 use super::target::Target;
-use super::{Ended, Job, Outcome, Progress, Report, SyncError, record, round};
+use super::{Ended, Job, Outcome, Progress, Report, SyncError, presence, record, round};
 use crate::audit::rfc3339;
 use crate::capability::TraceId;
 use crate::config::{DirectoryApply, DirectoryConfig, Provider, SyncTarget};
@@ -87,7 +88,15 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         }
         let (shared, clock) = (self.gateway.storage(), self.gateway.clock());
         let lease = Lease::acquire(shared, clock, &self.provider.id, self.gateway.is_alone()).await?;
+        let epochs = gateway.epochs(&provider.id);
+        epochs.begin().await?;
         let outcome = self.leased(&mirror, &lease, &config, target.as_ref(), job).await;
+        // Whoever lost the lease may be in the middle of another's run.
+        if !matches!(outcome, Err(SyncError::LeaseLost))
+            && let Err(error) = epochs.end().await
+        {
+            tracing::warn!(provider = %self.provider.id, %error, "that a synchronisation has ended can't be noted");
+        }
         // It would end by itself a little later.
         if let Err(error) = lease.release().await {
             tracing::warn!(provider = %self.provider.id, %error, "the lease of a synchronisation can't be given back");
@@ -106,6 +115,10 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         let Self { gateway, provider, trace, progress, told, .. } = self;
         round::read(gateway, provider, trace, mirror, lease, told, progress).await?;
         let (state, mut plan) = difference(mirror, config, target).await?;
+        // What is held goes nowhere yet.
+        if plan.held.is_none() || matches!(job, Job::Apply(_)) {
+            presence::confirm(gateway, provider, trace, &mut plan, told).await?;
+        }
         self.came_to.counts = state.counts();
         self.came_to.skipped = std::mem::take(&mut plan.skipped);
         match job {
@@ -136,8 +149,9 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
     }
 
     fn hold(&mut self, held: Option<Held>, actions: &[Action]) {
-        if held.is_some() {
-            self.came_to.held_removals = actions.iter().filter(|action| action.is_removal()).count() as u64;
+        if let Some(held) = &held {
+            let planned = actions.iter().filter(|action| action.is_removal()).count();
+            self.came_to.held_removals = planned.max(held.removals()) as u64;
         }
         self.came_to.held = held;
     }
@@ -176,10 +190,11 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         let applied = applied?;
         self.came_to.counts = applied.counts;
         self.came_to.skipped.extend(applied.skipped);
-        if !is_whole {
-            return Ok(());
+        if is_whole {
+            let target = name.clone();
+            round::blocking(mirror, move |mirror| mirror.set_applied(&target)).await?;
         }
-        round::blocking(mirror, move |mirror| mirror.set_applied(&name)).await
+        applied.failed.map_or(Ok(()), |reason| Err(SyncError::Apply { target: name, reason }))
     }
 
     fn report(&mut self, started: Instant, failure: Option<&SyncError>) -> Report {
@@ -265,11 +280,16 @@ fn target<'a>(
     }
 }
 
-/// Brings somebody who just signed in up to date; only Core has anything to bring. What goes wrong is left to the next run.
-pub(super) async fn seen(gateway: &Gateway, provider: &Provider, person: &PersonSeen) {
+/// Brings somebody who just signed in up to date; only Core has anything to bring. What goes wrong is left to the next run. Whether that
+/// should come soon: a run was under way when the directory was asked, so nobody can say which of the two knows better.
+pub(super) async fn seen(gateway: &Gateway, provider: &Provider, person: &PersonSeen) -> bool {
     let trace = TraceId::new();
-    if let Err(error) = seen_with(gateway, provider, person, &trace).await {
-        tracing::info!(provider = %provider.id, %trace, %error, "memberships at sign-in are left to the next synchronisation");
+    match seen_with(gateway, provider, person, &trace).await {
+        Ok(since) => since == Since::PartOfARun,
+        Err(error) => {
+            tracing::info!(provider = %provider.id, %trace, %error, "memberships at sign-in are left to the next synchronisation");
+            false
+        }
     }
 }
 
@@ -278,15 +298,25 @@ async fn seen_with(
     provider: &Provider,
     person: &PersonSeen,
     trace: &TraceId,
-) -> Result<(), SyncError> {
+) -> Result<Since, SyncError> {
     let Some(config) = provider.directory.as_ref().filter(|config| config.target != SyncTarget::Users) else {
-        return Ok(());
+        return Ok(Since::Nothing);
     };
-    let (DirectoryApply::Core, Some(core)) = (&config.apply, gateway.handover().core()) else { return Ok(()) };
+    let (DirectoryApply::Core, Some(core)) = (&config.apply, gateway.handover().core()) else {
+        return Ok(Since::Nothing);
+    };
+    // Without a number nobody knows how old it is.
+    let Some(epoch) = person.epoch else { return Ok(Since::Nothing) };
     let mirror = Mirror::open(&gateway.config().storage, &provider.id).await?;
     let target = CoreTarget::new(gateway, core, provider, config, mirror);
     let lease = Lease::acquire(gateway.storage(), gateway.clock(), &provider.id, gateway.is_alone()).await?;
-    let outcome = target.seen(config, person).await;
+    // No run begins under this lease.
+    let since = epoch.until(gateway.epochs(&provider.id).now().await?);
+    if since != Since::Nothing {
+        lease.release().await?;
+        return Ok(since);
+    }
+    let outcome = target.seen(config, person, &lease).await;
     if let Ok(actions) = &outcome {
         let name = target.name();
         let run = record::Run { provider: &provider.id, target: &name, lease: lease.token(), trace };
@@ -295,7 +325,7 @@ async fn seen_with(
         }
     }
     lease.release().await?;
-    outcome.map(drop)
+    outcome.map(|_| since)
 }
 
 /// What is there, and what is to be done to it.
@@ -310,7 +340,7 @@ async fn difference(
     let worked_out = tokio::task::spawn_blocking(move || {
         let snapshot = Snapshot::read(&mirror)?;
         let is_first = !mirror.was_applied(&name)?;
-        let plan = plan::plan(&snapshot, &state, &config, abilities, is_first).map_err(SyncError::Groups)?;
+        let plan = plan::plan(&snapshot, &state, &config, abilities, is_first);
         Ok((state, plan))
     });
     worked_out.await.map_err(|error| SyncError::Malformed(error.to_string()))?

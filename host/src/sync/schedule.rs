@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::at_login::PersonSeen;
 use super::mirror::Mirror;
 use super::status::Status;
-use super::{Ended, Job, Progress};
+use super::{Ended, Job, Progress, SyncError};
 use crate::config::{Provider, ProviderId};
 use crate::gateway::Gateway;
 
@@ -22,6 +22,10 @@ use crate::gateway::Gateway;
 const WAITING: usize = 64;
 /// Before the first one, so that a restart isn't an interval without.
 const FIRST: Duration = Duration::from_secs(10);
+/// Before one that somebody's sign-in asks for: others may come at the same time.
+const SOON: Duration = Duration::from_secs(1);
+/// Before another attempt when somebody else's run was under way.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Hears how far a run is.
 pub type Listener = Box<dyn FnMut(&Progress) + Send>;
@@ -152,6 +156,9 @@ struct Each {
 impl Each {
     async fn run(self, mut queue: mpsc::Receiver<Request>, interval: Duration) {
         self.read_status().await;
+        if let Some(status) = self.status.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            self.gateway.metrics().sync().restore(&self.provider.id, status);
+        }
         let mut next = Instant::now() + jittered(interval.min(FIRST));
         loop {
             // When the time has come nobody goes before it, however many sign in.
@@ -160,7 +167,9 @@ impl Each {
             let (job, listener, reply) = match asked {
                 Some(Some(Request::Run { job, listener, reply })) => (job, listener, reply),
                 Some(Some(Request::Seen(person))) => {
-                    super::run::seen(&self.gateway, &self.provider, &person).await;
+                    if super::seen(&self.gateway, &self.provider, &person).await {
+                        next = next.min(Instant::now() + SOON);
+                    }
                     continue;
                 }
                 Some(None) => return,
@@ -168,14 +177,21 @@ impl Each {
             };
             self.is_running.store(true, Ordering::SeqCst);
             let storage = &self.gateway.config().storage;
+            let is_look = matches!(job, Job::DryRun);
             let ended = super::perform(&self.gateway, &self.provider, storage, job, listener).await;
+            let was_under_way = ended.report.reason.as_deref() == Some(SyncError::UNDER_WAY);
             self.is_running.store(false, Ordering::SeqCst);
             self.read_status().await;
             if let Some(reply) = reply {
                 // Whoever asked may have gone.
                 let _ = reply.send(ended);
             }
-            next = Instant::now() + jittered(interval);
+            next = match (is_look, was_under_way) {
+                // Whoever only looks puts nothing off.
+                (true, _) => next,
+                (false, true) => Instant::now() + jittered(interval.min(AGAIN)),
+                (false, false) => Instant::now() + jittered(interval),
+            };
         }
     }
 
@@ -196,4 +212,17 @@ fn jittered(interval: Duration) -> Duration {
     // Without randomness they run without jitter.
     let share = SystemRandom::new().fill(&mut byte).map_or(0, |()| u32::from(byte[0]));
     interval + interval.saturating_mul(share) / 2560
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_do_not_all_run_at_the_same_moment() {
+        let interval = Duration::from_secs(600);
+        let waits: std::collections::BTreeSet<Duration> = (0..200).map(|_| jittered(interval)).collect();
+        assert!(waits.iter().all(|wait| (interval..interval + interval / 10).contains(wait)), "{waits:?}");
+        assert!(waits.len() > 20, "{waits:?}");
+    }
 }

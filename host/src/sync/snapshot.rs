@@ -29,18 +29,26 @@ pub struct DirectoryGroup {
     pub name: String,
     people: Vec<u32>,
     nested: Vec<u32>,
+    /// Who is in it may not be seen: that somebody isn't says nothing.
+    is_unseen: bool,
 }
 
 impl DirectoryGroup {
     /// One whose members aren't asked for.
     pub(super) fn named(id: Oid, name: &str) -> Self {
-        Self { id, name: name.to_owned(), people: Vec::new(), nested: Vec::new() }
+        Self { id, name: name.to_owned(), people: Vec::new(), nested: Vec::new(), is_unseen: false }
     }
 
     /// With people by number.
     #[cfg(test)]
     pub(super) fn with(id: Oid, name: &str, people: Vec<u32>) -> Self {
         Self { people, ..Self::named(id, name) }
+    }
+
+    /// Whose members may not be seen.
+    #[cfg(test)]
+    pub(super) fn unseen(self) -> Self {
+        Self { is_unseen: true, ..self }
     }
 }
 
@@ -64,7 +72,7 @@ fn person(id: u128, record: UserRecord) -> Person {
 fn group(id: u128, record: GroupRecord) -> DirectoryGroup {
     let id = Oid(id);
     let name = record.display_name.unwrap_or_else(|| id.to_string());
-    DirectoryGroup { id, name, people: Vec::new(), nested: Vec::new() }
+    DirectoryGroup { id, name, people: Vec::new(), nested: Vec::new(), is_unseen: record.unseen_members }
 }
 
 impl Snapshot {
@@ -94,9 +102,14 @@ impl Snapshot {
 
     /// Everybody in a group, those of nested groups too, as numbers in order.
     pub fn everybody_in(&self, group: usize) -> Vec<u32> {
+        self.known_in(group).0
+    }
+
+    /// The same, and whether that is all: of a group within whose members may not be seen nobody knows.
+    pub fn known_in(&self, group: usize) -> (Vec<u32>, bool) {
         let mut seen = vec![false; self.groups.len()];
         let mut todo = vec![index(group)];
-        let mut everybody = Vec::new();
+        let (mut everybody, mut is_all) = (Vec::new(), true);
         while let Some(next) = todo.pop() {
             let Some(is_seen) = seen.get_mut(next as usize) else { continue };
             if std::mem::replace(is_seen, true) {
@@ -105,11 +118,12 @@ impl Snapshot {
             if let Some(group) = self.groups.get(next as usize) {
                 everybody.extend_from_slice(&group.people);
                 todo.extend_from_slice(&group.nested);
+                is_all &= !group.is_unseen;
             }
         }
         everybody.sort_unstable();
         everybody.dedup();
-        everybody
+        (everybody, is_all)
     }
 }
 

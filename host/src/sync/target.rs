@@ -21,7 +21,8 @@ pub trait Target: Send + Sync {
     /// What is there.
     async fn read(&self) -> Result<State, SyncError>;
 
-    /// Does it, as long as the lease lasts. `state` is what [`Target::read`] said, `done` hears of each step that is done for good.
+    /// Does it, as long as the lease lasts. `state` is what [`Target::read`] said, `done` hears of each step that is done for good. An
+    /// error: it ended before its time.
     async fn apply(
         &self,
         lease: &Lease,
@@ -38,4 +39,6 @@ pub struct Applied {
     pub counts: Counts,
     /// Steps that this target refuses, with its reasons; the others are done.
     pub skipped: Vec<Skipped>,
+    /// Steps that failed, in a sentence; all the others were done.
+    pub failed: Option<String>,
 }

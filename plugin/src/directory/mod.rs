@@ -1,11 +1,12 @@
 //! A provider's directory as a stream of changes (`wit/directory.wit`): everything once, then what changed. What a page says is
 //! `objects`' subject, where a round stands `cursor`'s, its order `round`'s; whether it can be read at all `connection`'s. One person,
-//! asked for by name, is `person`'s.
+//! asked for by name, is `person`'s; whether something is there at all, `presence`'s.
 
 pub mod connection;
 pub mod cursor;
 pub mod objects;
 pub mod person;
+pub mod presence;
 pub mod round;
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,8 @@ pub struct Group {
     pub id: String,
     /// `displayName`.
     pub display_name: Text,
+    /// `visibility` is `HiddenMembership`.
+    pub hidden_members: Option<bool>,
 }
 
 /// Why an object isn't there.

@@ -13,7 +13,7 @@ use crate::login::trace::cut;
 pub const USER_PROPERTIES: &str =
     "id,userPrincipalName,mail,otherMails,displayName,givenName,surname,accountEnabled,userType,mobilePhone";
 /// What is asked for of groups.
-pub const GROUP_PROPERTIES: &str = "id,displayName,members";
+pub const GROUP_PROPERTIES: &str = "id,displayName,visibility,members";
 
 /// The longest text that is passed on, in bytes (`wit/directory.wit`).
 const MAX_TEXT_BYTES: usize = 1024;
@@ -37,8 +37,8 @@ pub fn user(entry: &Value) -> Result<Vec<Change>, Wrong> {
     let user_type = match text(object, "userType")? {
         Text::Value(kind) if kind.eq_ignore_ascii_case("guest") => Some(true),
         Text::Value(kind) if kind.eq_ignore_ascii_case("member") => Some(false),
-        Text::Value(_) => return Err("has a userType that is neither Member nor Guest"),
-        Text::None => Some(is_external),
+        // Entra may have a third one some day: it isn't a guest's, as long as the name doesn't say so.
+        Text::Value(_) | Text::None => Some(is_external),
         Text::Unsaid => is_external.then_some(true),
     };
     Ok(vec![Change::User(User {
@@ -68,7 +68,13 @@ pub fn group(entry: &Value) -> Result<Vec<Change>, Wrong> {
     if let Some(removal) = removal(object)? {
         return Ok(vec![Change::GroupRemoved(id, removal)]);
     }
-    let mut changes = vec![Change::Group(Group { id: id.clone(), display_name: text(object, "displayName")? })];
+    let hidden_members = match text(object, "visibility")? {
+        Text::Unsaid => None,
+        Text::None => Some(false),
+        Text::Value(visibility) => Some(visibility.eq_ignore_ascii_case("HiddenMembership")),
+    };
+    let display_name = text(object, "displayName")?;
+    let mut changes = vec![Change::Group(Group { id: id.clone(), display_name, hidden_members })];
     let entries = match object.get("members@delta") {
         None | Some(Value::Null) => return Ok(changes),
         Some(Value::Array(entries)) => entries,

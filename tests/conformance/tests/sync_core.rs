@@ -9,6 +9,7 @@ use defguard_openid_host::sync::schedule::Schedule;
 use defguard_openid_host::sync::{self, Outcome, Report};
 use entra_emulator::fixtures::{group, person};
 use entra_emulator::seed::{Group, Guid, Member, Outcome as SignInOutcome};
+use entra_emulator::{Fault as EntraFault, FaultAction as EntraFaultAction, Side};
 
 const VERSIONS: [Version; 2] = [Version::V1_6, Version::V2_0];
 const ADA: &str = "ada@contoso.example";
@@ -405,6 +406,138 @@ async fn one_bad_record_holds_up_nobody_else() {
             follows.done(name).await;
             assert_eq!(follows.members("vpn-users"), Some(vec![names[3].clone()]), "{version:?} {name}");
         }
+    }
+}
+
+/// One step that fails from the beginning on is told, and doesn't make each run a first one.
+#[tokio::test]
+async fn a_step_that_always_fails_keeps_nobody_who_left() {
+    let disable = [("directory.user_behavior", "\"disable\"")];
+    for version in VERSIONS {
+        let follows = Follows::start(version, CoreSeed::demo(), &disable).await;
+        let (entra, core) = (follows.all.stack.entra.control(), follows.all.core.control());
+        follows.sign_in(person::ADA).await;
+        follows.sign_in(person::UNICODE).await;
+        core.add_fault(Fault::new(FaultAction::status(500)).on("POST", "/api/v1/group").times(1));
+        let report = follows.run().await;
+        assert_eq!(report.reason.as_deref(), Some("apply_failed"), "{version:?}: {report:?}");
+        assert!(report.steps > 100, "{version:?}: the others are done: {report:?}");
+        entra.remove_person(person::ADA).unwrap();
+        core.add_fault(Fault::new(FaultAction::status(500)).on("POST", "/api/v1/group"));
+        follows.run().await;
+        assert!(!follows.user(ADA).unwrap().is_active, "{version:?}: who left has no access any more");
+    }
+}
+
+/// Records that Core can't deal with, however many, starve nobody behind them.
+#[tokio::test]
+async fn bad_records_starve_nobody() {
+    for version in VERSIONS {
+        let follows = Follows::start(version, CoreSeed::demo(), &[("directory.max_removal_percent", "100")]).await;
+        let (entra, core) = (follows.all.stack.entra.control(), follows.all.core.control());
+        let mut users = Vec::new();
+        for who in [person::ADA, person::UNICODE, person::IN_GROUPS, person::MAIL_IN_USERINFO, person::IN_CYCLE] {
+            users.push((entra.directory().person(who).unwrap().oid.clone(), who, follows.sign_in(who).await.username));
+        }
+        follows.done("first").await;
+        for (_, who, _) in &users {
+            entra.edit_person(who, |person| person.outcome = SignInOutcome::Disabled).unwrap();
+        }
+        // In the order of their object ids the first four can't be written.
+        users.sort();
+        let (_, _, last) = users.pop().unwrap();
+        for (_, _, bad) in &users {
+            core.add_fault(Fault::new(FaultAction::status(500)).on("PUT", format!("/api/v1/user/{bad}")));
+        }
+        let report = follows.run().await;
+        assert_eq!(report.reason.as_deref(), Some("apply_failed"), "{version:?}: {report:?}");
+        assert!(report.detail.as_ref().is_some_and(|detail| detail.contains("4 of 5")), "{version:?}: {report:?}");
+        assert!(!core.user(&last).unwrap().is_active, "{version:?}: {last} has no access any more: {report:?}");
+    }
+}
+
+/// What a sign-in was told while a run was reading is older than what that run did: it undoes nothing, and another run tells.
+#[tokio::test]
+async fn a_sign_in_undoes_no_newer_run() {
+    for (name, is_in_before, is_in_after) in [("who joins", false, true), ("who leaves", true, false)] {
+        let follows = Follows::start(Version::V2_0, CoreSeed::demo(), &[]).await;
+        let (entra, gateway) = (follows.all.stack.entra.control(), &follows.all.stack.host.gateway);
+        let ada = follows.sign_in(person::ADA).await;
+        let oid = entra.directory().person(person::ADA).unwrap().oid.clone();
+        if !is_in_before {
+            entra.remove_member(group::VPN_USERS, &oid).unwrap();
+        }
+        follows.done(name).await;
+        assert_eq!(follows.members("vpn-users").unwrap().contains(&ada.username), is_in_before, "{name}");
+        // While this run waits for the groups, she signs in; then she joins or leaves; and then the run reads it.
+        let mut seen = gateway.at_login().receive();
+        let busy = EntraFaultAction::Status { status: 429, retry_after: Some("1".into()), html: false };
+        let busy = entra.add_fault(EntraFault::new(busy).on(Side::Graph).path("/v1.0/groups/delta"));
+        let provider = &gateway.config().providers[0];
+        let changed = async {
+            while entra.fault_hits(busy) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(follows.all.stack.browser().sign_in(person::ADA).await.status, 200, "{name}");
+            if is_in_after {
+                entra.add_member(group::VPN_USERS, Member::User(oid.clone())).unwrap();
+            } else {
+                entra.remove_member(group::VPN_USERS, &oid).unwrap();
+            }
+            entra.clear_faults();
+        };
+        let (report, ()) = tokio::join!(sync::run(gateway, provider, |_| {}), changed);
+        assert_eq!(report.outcome, Outcome::Done, "{name}: {report:?}");
+        assert_eq!(follows.members("vpn-users").unwrap().contains(&ada.username), is_in_after, "{name}: by the run");
+        let person = seen.try_recv().expect("she was seen");
+        assert!(sync::seen(gateway, provider, &person).await, "{name}: another run is wanted");
+        let is_in = follows.members("vpn-users").unwrap().contains(&ada.username);
+        assert_eq!(is_in, is_in_after, "{name}: and what she was told then is too old");
+    }
+}
+
+#[tokio::test]
+async fn every_step_is_in_the_audit_log_with_its_reason() {
+    let settings = [("directory.user_behavior", "\"delete\""), ("directory.max_removal_percent", "100")];
+    let follows = Follows::start(Version::V2_0, CoreSeed::demo(), &settings).await;
+    let entra = follows.all.stack.entra.control();
+    let ada = follows.sign_in(person::ADA).await;
+    follows.sign_in(person::UNICODE).await;
+    let first = follows.done("first").await;
+    entra.remove_person(person::ADA).unwrap();
+    entra.edit_person(person::UNICODE, |zoe| zoe.outcome = SignInOutcome::Disabled).unwrap();
+    entra.remove_group(group::VPN_USERS).unwrap();
+    let then = follows.done("then").await;
+    let records: Vec<serde_json::Value> =
+        follows.all.stack.host.audit().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let records: Vec<_> = records.into_iter().filter(|record| record["step"] == "sync").collect();
+    assert_eq!(records.len() as u64, first.steps + then.steps, "one for each step");
+    for (action, about, reason) in [
+        ("create_group", "vpn-users", ""),
+        ("change_members", "vpn-users", ""),
+        ("delete_user", ada.username.as_str(), "not in the directory any more"),
+        ("disable_user", ZOE, "disabled in the directory"),
+        ("delete_group", "vpn-users", "not in the directory"),
+    ] {
+        let found = records.iter().any(|record| {
+            let text = record.to_string();
+            record["action"] == action && text.contains(about) && text.contains(reason)
+        });
+        assert!(found, "{action} {about}: {records:#?}");
+    }
+    assert!(records.iter().all(|record| record["trace"].is_string() && record["provider"] == "entra"), "{records:#?}");
+    let metrics = follows.all.stack.host.gateway.metrics().text().unwrap();
+    for expected in [
+        "defguard_openid_sync_runs_total{provider=\"entra\",outcome=\"done\",reason=\"\"} 2",
+        "defguard_openid_sync_last_success_timestamp_seconds{provider=\"entra\"} 1",
+        "defguard_openid_sync_last_duration_seconds{provider=\"entra\"}",
+        "defguard_openid_sync_requests_total{provider=\"entra\"}",
+        "defguard_openid_sync_throttled_requests_total{provider=\"entra\"} 0",
+        "defguard_openid_sync_held_removals{provider=\"entra\"} 0",
+        "defguard_openid_sync_cursor_timestamp_seconds{provider=\"entra\"} 1",
+        "defguard_openid_sync_objects{provider=\"entra\",object=\"users\"} 1",
+    ] {
+        assert!(metrics.contains(expected), "{expected}: {metrics}");
     }
 }
 

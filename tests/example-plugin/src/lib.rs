@@ -17,7 +17,7 @@ use bindings::exports::defguard::openid::configuration::{
     self, Description, Finding, OptionDescription, Preview, Problem, Severity,
 };
 #[cfg(not(feature = "contract-0-1"))]
-use bindings::exports::defguard::openid::directory::{self, Collection, Failure, Page, PersonState};
+use bindings::exports::defguard::openid::directory::{self, Collection, Failure, Object, Page, PersonState, Presence};
 use bindings::exports::defguard::openid::login::{
     self, Authorization, BeginRequest, CompleteRequest, Completion, Refusal, Verdict,
 };
@@ -102,6 +102,10 @@ impl directory::Guest for Plugin {
     }
 
     fn person(_provider: String, _object_id: String, _timeout_ms: u32) -> Result<Option<PersonState>, Failure> {
+        Err(Failure::Misconfigured("this plugin reads no directory".into()))
+    }
+
+    fn present(_provider: String, _objects: Vec<Object>) -> Result<Vec<Presence>, Failure> {
         Err(Failure::Misconfigured("this plugin reads no directory".into()))
     }
 }

@@ -51,7 +51,7 @@ impl Module {
             "(module\n{}\n{}\n(global $next (mut i32) (i32.const 0x800))\n\
              (func $realloc (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) {})\n\
              (func $begin (export \"defguard:openid/login@0.2.0#begin\") (param {}) (result i32) {})\n\
-             (func (export \"defguard:openid/configuration@0.2.0#describe\") (result i32) {})\n{}{}{}{}{}{}{}{}\n)",
+             (func (export \"defguard:openid/configuration@0.2.0#describe\") (result i32) {})\n{}{}{}{}{}{}{}{}{}\n)",
             self.head,
             self.memory,
             self.realloc,
@@ -65,6 +65,7 @@ impl Module {
             other("directory", "test-connection", 2),
             other("directory", "next-page", 7),
             other("directory", "person", 5),
+            other("directory", "present", 4),
             self.tail,
         );
         wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))

@@ -85,6 +85,7 @@ async fn call(stage: &Stage, plugin: &Plugin, server: &Server, export: Export, b
         Export::TestConnection => plugin.test_connection(grant(), &text).await.err(),
         Export::NextPage => plugin.directory_page(grant(), &text, &[], None).await.err(),
         Export::Person => plugin.person(grant(), &text, "o", Duration::from_secs(2)).await.err(),
+        Export::Present => plugin.present(grant(), &text, &[]).await.err(),
     }
 }
 
@@ -111,6 +112,7 @@ async fn every_bound_ends_the_call_that_breaks_it_and_no_other() {
                 ("in test-connection", Export::TestConnection, "loop", CPU),
                 ("in next-page", Export::NextPage, "loop", CPU),
                 ("in person", Export::Person, "loop", CPU),
+                ("in present", Export::Present, "loop", CPU),
                 ("an endless loop of imports", Export::Begin, "loop-of-calls", CPU),
                 ("an endless loop of imports that work", Export::Begin, "loop-of-random", CPU),
             ],

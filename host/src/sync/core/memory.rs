@@ -13,8 +13,8 @@ use crate::core_api;
 use crate::storage::{Entry, Key, Namespace, Storage, StorageError};
 use crate::sync::oid::Oid;
 
-/// How long a group that is about to be made is waited for: a run that was killed is begun anew long before.
-const INTENT_LIFE: Duration = Duration::from_secs(60 * 60);
+/// How long a group that is about to be made is waited for: a run that was killed is begun anew before that, if it ever is.
+const INTENT_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Entries of one page of a list.
 const PAGE: usize = 1000;
 

@@ -30,8 +30,12 @@ use crate::handover::{CoreHandover, Link, Roster};
 const READING: Duration = Duration::from_secs(600);
 /// For one step.
 const STEP: Duration = Duration::from_secs(60);
-/// So many steps that fail one after the other are Core's trouble, and not theirs.
+/// After so many steps that fail one after the other Core is asked for something else: does it answer, the trouble is theirs.
 const FAILURES_IN_A_ROW: u32 = 3;
+/// So many are Core's trouble in any case.
+const FAILURES_AT_MOST: u32 = 30;
+/// Users who join a group in one call.
+const MEMBERS_A_CALL: usize = 500;
 
 /// Defguard Core, as far as one provider's directory concerns it.
 pub struct CoreTarget<'a> {
@@ -134,26 +138,40 @@ fn is_refusal(failure: &Failure) -> bool {
     )
 }
 
-/// Steps that failed. One person whose record Core can't write keeps nobody else from losing their access.
+/// Failures one after the other: records that Core can't deal with, however many, keep nobody else from losing their access; a Core that
+/// doesn't work isn't asked for everything in turn.
+#[derive(Default)]
+struct Row {
+    failures: u32,
+}
+
+impl Row {
+    fn worked(&mut self) {
+        self.failures = 0;
+    }
+
+    /// One more; whether it makes sense to go on.
+    async fn failed(&mut self, core: &CoreClient) -> bool {
+        self.failures += 1;
+        if self.failures >= FAILURES_AT_MOST {
+            return false;
+        }
+        !self.failures.is_multiple_of(FAILURES_IN_A_ROW) || core.groups(Budget::new(STEP)).await.is_ok()
+    }
+}
+
+/// Steps that failed.
 #[derive(Default)]
 struct Failures {
     first: Option<String>,
     all: usize,
-    in_a_row: u32,
 }
 
 impl Failures {
-    /// Counts a step; whether it is time to give up.
-    fn count(&mut self, action: &Action, failure: Option<String>) -> bool {
-        let Some(failure) = failure else {
-            self.in_a_row = 0;
-            return false;
-        };
+    fn count(&mut self, action: &Action, failure: String) {
         tracing::warn!(%action, failure, "a step of the synchronisation failed");
         self.first.get_or_insert_with(|| format!("{}: {action}: {failure}", action.kind()));
         self.all += 1;
-        self.in_a_row += 1;
-        self.in_a_row >= FAILURES_IN_A_ROW
     }
 
     /// Why it isn't all done, if it isn't.
@@ -421,19 +439,8 @@ impl<'a> CoreTarget<'a> {
     ) -> Result<Went, StepError> {
         let Some(group) = ground.groups.get(&id) else { return Ok(Went::Refused("the group is gone".into())) };
         let mut skipped = Vec::new();
-        let there = |oid: &&Oid| ground.users.contains_key(*oid);
-        let mut added: Vec<Oid> = add.iter().filter(there).copied().collect();
-        let numbers: Vec<i64> = added.iter().filter_map(|oid| ground.users.get(oid)).map(|user| user.id).collect();
-        let mut failed = None;
-        if let Err(error) = self.client().add_members(group, &numbers, Budget::new(STEP)).await {
-            let all = std::mem::take(&mut added);
-            failed = if is_refusal(&error.failure) {
-                // Somebody of them is gone: one by one.
-                self.add_one_by_one(gate, ground, group, &all, (&mut added, &mut skipped)).await.err()
-            } else {
-                Some(error.into())
-            };
-        }
+        let mut added = Vec::new();
+        let mut failed = self.add(gate, ground, group, add, (&mut added, &mut skipped)).await.err();
         let mut removed = Vec::new();
         // Whoever is to leave leaves, though somebody else couldn't be let in.
         if !matches!(failed, Some(StepError::Run(_))) {
@@ -450,6 +457,35 @@ impl<'a> CoreTarget<'a> {
         Ok(Went::Partly(Action::ChangeMembers { id, name, add: added, remove: removed }, skipped, failed))
     }
 
+    /// Many at once, each call by itself: a lease doesn't last for all of a large group. What was done though there was an error is
+    /// in `added`.
+    async fn add(
+        &self,
+        gate: &mut Gate<'_>,
+        ground: &Ground,
+        group: &core_api::Group,
+        oids: &[Oid],
+        (added, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
+    ) -> Result<(), StepError> {
+        let there: Vec<Oid> = oids.iter().filter(|oid| ground.users.contains_key(*oid)).copied().collect();
+        for (number, oids) in there.chunks(MEMBERS_A_CALL).enumerate() {
+            // The step itself has passed for the first of them.
+            if number > 0 {
+                gate.pass().await?;
+            }
+            let users: Vec<i64> = oids.iter().filter_map(|oid| ground.users.get(oid)).map(|user| user.id).collect();
+            match self.client().add_members(group, &users, Budget::new(STEP)).await {
+                Ok(()) => added.extend_from_slice(oids),
+                // Somebody of these is gone: one by one.
+                Err(error) if is_refusal(&error.failure) => {
+                    self.add_one_by_one(gate, ground, group, oids, (&mut *added, &mut *skipped)).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// What was done though there was an error is in `added`: one record that Core can't deal with holds up nobody else.
     async fn add_one_by_one(
         &self,
@@ -459,20 +495,19 @@ impl<'a> CoreTarget<'a> {
         oids: &[Oid],
         (added, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
     ) -> Result<(), StepError> {
-        let (mut first, mut in_a_row) = (None, 0);
+        let (mut first, mut row) = (None, Row::default());
         for oid in oids {
             let Some(user) = ground.users.get(oid) else { continue };
             gate.pass().await?;
             match self.client().add_member(group, &user.username, Budget::new(STEP)).await {
                 Ok(()) => {
-                    in_a_row = 0;
+                    row.worked();
                     added.push(*oid);
                 }
                 Err(error) if is_refusal(&error.failure) => skipped.push(refused(user, group, &error)),
                 Err(error) => {
-                    in_a_row += 1;
                     first.get_or_insert(StepError::Core(error));
-                    if in_a_row >= FAILURES_IN_A_ROW {
+                    if !row.failed(self.client()).await {
                         break;
                     }
                 }
@@ -490,7 +525,7 @@ impl<'a> CoreTarget<'a> {
         oids: &[Oid],
         (removed, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
     ) -> Result<(), StepError> {
-        let (mut first, mut in_a_row) = (None, 0);
+        let (mut first, mut row) = (None, Row::default());
         for oid in oids {
             let Some(user) = ground.users.get(oid) else { continue };
             gate.pass().await?;
@@ -504,7 +539,7 @@ impl<'a> CoreTarget<'a> {
             };
             match went.await {
                 Ok(true) => {
-                    in_a_row = 0;
+                    row.worked();
                     removed.push(*oid);
                 }
                 Ok(false) => {
@@ -512,9 +547,8 @@ impl<'a> CoreTarget<'a> {
                 }
                 Err(error) if is_refusal(&error.failure) => skipped.push(refused(user, group, &error)),
                 Err(error) => {
-                    in_a_row += 1;
                     first.get_or_insert(StepError::Core(error));
-                    if in_a_row >= FAILURES_IN_A_ROW {
+                    if !row.failed(self.client()).await {
                         break;
                     }
                 }
@@ -625,7 +659,7 @@ impl Target for CoreTarget<'_> {
         }
         let mut ground = self.look().await?.1;
         let mut gate = Gate { lease, pace: self.pace() };
-        let mut failures = Failures::default();
+        let (mut failures, mut row) = (Failures::default(), Row::default());
         for action in &actions {
             gate.pass().await?;
             let went = self.step(&mut gate, &mut ground, action).await;
@@ -654,13 +688,17 @@ impl Target for CoreTarget<'_> {
                 }
                 Err(error) => Some(Self::told(error)?),
             };
-            if failures.count(action, failure) {
-                break;
+            let Some(failure) = failure else {
+                row.worked();
+                continue;
+            };
+            failures.count(action, failure);
+            if !row.failed(self.client()).await {
+                let reason = failures.reason(actions.len()).unwrap_or_default();
+                return Err(SyncError::Apply { target: self.name(), reason });
             }
         }
-        if let Some(reason) = failures.reason(actions.len()) {
-            return Err(SyncError::Apply { target: self.name(), reason });
-        }
+        applied.failed = failures.reason(actions.len());
         applied.counts = self.look().await?.0.counts();
         Ok(applied)
     }

@@ -9,6 +9,7 @@ use crate::core_api::{self, Budget};
 use crate::sync::SyncError;
 use crate::sync::action::Action;
 use crate::sync::at_login::{PersonSeen, SeenGroups};
+use crate::sync::lease::Lease;
 use crate::sync::oid::Oid;
 use crate::sync::plan::lists;
 use crate::sync::snapshot::DirectoryGroup;
@@ -19,6 +20,7 @@ impl CoreTarget<'_> {
         &self,
         config: &DirectoryConfig,
         person: &PersonSeen,
+        lease: &Lease,
     ) -> Result<Vec<Action>, SyncError> {
         let SeenGroups::Known(groups) = &person.groups else { return Ok(Vec::new()) };
         let now_in: BTreeSet<Oid> = groups.iter().copied().collect();
@@ -53,6 +55,7 @@ impl CoreTarget<'_> {
                 (true, false) => (Vec::new(), vec![oid]),
                 _ => continue,
             };
+            lease.check().await?;
             let changed = if should_be {
                 self.client().add_member(group, &link.username, budget).await
             } else {

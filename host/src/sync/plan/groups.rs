@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Draft, Skipped, too_many};
+use super::{Draft, FEW_MEMBERSHIPS, Held, Skipped, too_many, too_many_memberships};
 use crate::sync::action::Action;
 use crate::sync::oid::Oid;
-use crate::sync::snapshot::DirectoryGroup;
+use crate::sync::snapshot::{DirectoryGroup, Snapshot};
 use crate::sync::state::Group;
 
 /// Characters of an object id that tell groups of the same name apart.
@@ -17,6 +17,7 @@ impl Draft<'_> {
     pub(super) fn groups(&mut self, wanted: &[usize], missing: &[String], last: &mut Vec<Action>) {
         let (snapshot, state) = (self.snapshot, self.state);
         let mut names = Names::new(self, wanted);
+        self.leaving = Leaving::default();
         let mut there = HashSet::with_capacity(wanted.len());
         for number in wanted {
             let Some(group) = snapshot.groups.get(*number) else { continue };
@@ -37,6 +38,21 @@ impl Draft<'_> {
             }
         }
         self.gone(&there, missing, last);
+        self.memberships();
+    }
+
+    /// What was found of memberships that end.
+    fn memberships(&mut self) {
+        let Leaving { count, emptied, withheld } = std::mem::take(&mut self.leaving);
+        if withheld > 0 {
+            let why = "the first run removes nobody from a group: the next one does";
+            self.plan.skipped.push(Skipped::new(format!("{withheld} memberships"), why));
+        }
+        let there = self.state.groups.values().map(|group| group.members.len()).sum();
+        self.hold(too_many_memberships(count, there, self.config));
+        if self.config.max_removal_percent < 100 {
+            self.hold(emptied);
+        }
     }
 
     fn known(&mut self, number: usize, group: &DirectoryGroup, known: &Group, names: &mut Names) {
@@ -90,14 +106,26 @@ impl Draft<'_> {
 
     /// Who comes and who goes.
     fn members(&mut self, number: usize, id: Oid, name: &str, before: &[Oid], is_admin: bool) {
-        let people = self.snapshot.everybody_in(number).into_iter();
+        let (people, is_all) = self.snapshot.known_in(number);
         // People are in the order of their ids, and so are the members.
         let now: Vec<Oid> = people
+            .into_iter()
             .filter(|person| self.there.get(*person as usize) == Some(&true))
             .filter_map(|person| self.snapshot.people.get(person as usize))
             .map(|person| person.id)
             .collect();
         let mut remove: Vec<Oid> = before.iter().filter(|oid| now.binary_search(oid).is_err()).copied().collect();
+        if !is_all {
+            let why = "its membership is hidden, or that of a group in it, and nobody of it is shown: grant Member.Read.Hidden, if \
+                       there is anybody; who is in it stays so";
+            self.plan.skipped.push(Skipped::new(format!("group {name}"), why));
+            remove.clear();
+        }
+        if self.is_first {
+            self.leaving.withheld += remove.len();
+            remove.clear();
+        }
+        self.leaving.add(name, before, &remove, self.snapshot);
         let mut add = now;
         add.retain(|oid| before.binary_search(oid).is_err());
         if is_admin {
@@ -142,6 +170,9 @@ impl Draft<'_> {
                 self.plan.skipped.push(Skipped::new(label, "gone from the directory; it makes administrators"));
             } else {
                 removals += 1;
+                if !here.contains(id) {
+                    self.plan.missing_groups.push(*id);
+                }
                 let reason = "not in the directory, or not matched, any more".to_owned();
                 last.push(Action::DeleteGroup { id: *id, name: group.name.clone(), reason });
             }
@@ -155,6 +186,27 @@ impl Draft<'_> {
 
     fn is_opted_in(&self, group: &DirectoryGroup) -> bool {
         self.admin_groups.contains(&group.id)
+    }
+}
+
+/// Memberships that end.
+#[derive(Default)]
+pub(super) struct Leaving {
+    /// Of people who are in the directory: who has left it counts as a user.
+    count: usize,
+    emptied: Option<Held>,
+    /// By the first run.
+    withheld: usize,
+}
+
+impl Leaving {
+    fn add(&mut self, name: &str, before: &[Oid], remove: &[Oid], snapshot: &Snapshot) {
+        let is_here = |oid: &&Oid| snapshot.people.binary_search_by_key(*oid, |person| person.id).is_ok();
+        let leaving = remove.iter().filter(is_here).count();
+        self.count += leaving;
+        if leaving == before.len() && leaving > FEW_MEMBERSHIPS && self.emptied.is_none() {
+            self.emptied = Some(Held::Emptied { group: name.to_owned(), members: before.len() });
+        }
     }
 }
 

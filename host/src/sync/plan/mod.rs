@@ -10,19 +10,21 @@ mod tests;
 
 pub(in crate::sync) use groups::lists;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::oid::Oid;
-use super::snapshot::{Person, Snapshot};
+use super::snapshot::{DirectoryGroup, Person, Snapshot};
 use super::state::State;
 use crate::config::{DirectoryConfig, SyncTarget};
 
 /// As few as these are never too many, however small the directory is.
 const ALWAYS_ALLOWED: usize = 3;
+/// The same of memberships; and a group of more loses them all at once only if somebody has looked.
+const FEW_MEMBERSHIPS: usize = 10;
 
 /// What a target can do, and wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,30 @@ pub struct Plan {
     pub held: Option<Held>,
     /// What isn't done for good reason.
     pub skipped: Vec<Skipped>,
+    /// People who would go since the directory doesn't name them (any more).
+    pub missing_users: Vec<Oid>,
+    /// Groups, likewise.
+    pub missing_groups: Vec<Oid>,
+}
+
+impl Plan {
+    /// Without whatever would happen to these for being missing, since they aren't, or nobody knows: what is left out.
+    pub fn keep(&mut self, users: &HashMap<Oid, &'static str>, groups: &HashMap<Oid, &'static str>) {
+        let Self { actions, skipped, .. } = self;
+        actions.retain_mut(|action| {
+            let why = match action {
+                Action::DeleteUser { oid, .. } | Action::DisableUser { oid, .. } => users.get(oid),
+                Action::DeleteGroup { id, .. } => groups.get(id),
+                Action::ChangeMembers { add, remove, .. } => {
+                    remove.retain(|oid| !users.contains_key(oid));
+                    return !add.is_empty() || !remove.is_empty();
+                }
+                _ => None,
+            };
+            skipped.extend(why.map(|why| Skipped::new(format!("{}: {action}", action.kind()), *why)));
+            why.is_none()
+        });
+    }
 }
 
 /// Something that isn't done.
@@ -74,7 +100,7 @@ pub enum Held {
     },
     /// Too many at once.
     TooMany {
-        /// `users` or `groups`.
+        /// `users`, `groups` or `memberships`.
         what: &'static str,
         /// How many would go.
         removals: usize,
@@ -82,6 +108,13 @@ pub enum Held {
         of: usize,
         /// How many may.
         allowed: usize,
+    },
+    /// A group would lose all its members.
+    Emptied {
+        /// Its name.
+        group: String,
+        /// How many it has.
+        members: usize,
     },
     /// No group that follows the directory is called as it was.
     Unlike {
@@ -98,6 +131,7 @@ impl Held {
         match self {
             Self::Empty { .. } => "directory_empty",
             Self::TooMany { .. } => "too_many_removals",
+            Self::Emptied { .. } => "group_emptied",
             Self::Unlike { .. } => "groups_unlike",
         }
     }
@@ -115,6 +149,9 @@ impl fmt::Display for Held {
                 "{removals} of {of} {what} would be removed, {allowed} may at once (max_removal_percent, max_removals of \
                  [provider.directory]): nothing is removed"
             ),
+            Self::Emptied { group, members } => {
+                write!(formatter, "all {members} members of group {group:?} would leave it at once: nothing is removed")
+            }
             Self::Unlike { was, is } => write!(
                 formatter,
                 "no group that follows the directory is called as it was: {was:?} is {is:?} now. Was Core set up anew, or is it another \
@@ -125,19 +162,31 @@ impl fmt::Display for Held {
     }
 }
 
-/// Works it out. The first run of all removes nobody: what is there wasn't made by it. The error says which groups the options can't
-/// mean.
+impl Held {
+    /// How much isn't removed for it, as far as it says.
+    pub fn removals(&self) -> usize {
+        match self {
+            Self::Empty { there, .. } => *there,
+            Self::TooMany { removals, .. } => *removals,
+            Self::Emptied { members, .. } => *members,
+            Self::Unlike { .. } => 0,
+        }
+    }
+}
+
+/// Works it out. The first run of all removes nobody, from Defguard or from a group: what is there wasn't made by it.
 pub fn plan(
     snapshot: &Snapshot,
     state: &State,
     config: &DirectoryConfig,
     abilities: Abilities,
     is_first: bool,
-) -> Result<Plan, String> {
-    let (eligible, missing_user_groups) = eligible(snapshot, state, config, abilities)?;
+) -> Plan {
+    let mut skipped = Vec::new();
+    let (eligible, missing_user_groups) = eligible(snapshot, state, config, abilities, &mut skipped);
     let admin_groups = match config.admin_groups.as_slice() {
         [] => Vec::new(),
-        listed => matched(snapshot, listed, "admin_groups")?.0,
+        listed => matched(snapshot, state, listed, "admin_groups", &mut skipped).0,
     };
     let mut draft = Draft {
         snapshot,
@@ -146,9 +195,10 @@ pub fn plan(
         abilities,
         is_first,
         admins: active_admins(state),
-        plan: Plan::default(),
+        plan: Plan { skipped, ..Plan::default() },
         there: there(snapshot, state, &eligible, config, abilities),
         missing_user_groups,
+        leaving: groups::Leaving::default(),
         admin_groups: admin_groups.iter().filter_map(|number| Some(snapshot.groups.get(*number)?.id)).collect(),
     };
     let mut last = Vec::new();
@@ -163,11 +213,11 @@ pub fn plan(
     if config.target != SyncTarget::Users {
         let no_group = draft.no_group();
         draft.hold(no_group);
-        let (wanted, missing) = matched(snapshot, &config.group_match, "group_match")?;
+        let (wanted, missing) = matched(snapshot, state, &config.group_match, "group_match", &mut draft.plan.skipped);
         draft.groups(&wanted, &missing, &mut last);
     }
     draft.plan.actions.append(&mut last);
-    Ok(draft.plan)
+    draft.plan
 }
 
 /// What is being worked out.
@@ -186,6 +236,7 @@ struct Draft<'a> {
     missing_user_groups: Vec<String>,
     /// Groups that `admin_groups` lists.
     admin_groups: HashSet<Oid>,
+    leaving: groups::Leaving,
 }
 
 impl Draft<'_> {
@@ -261,11 +312,12 @@ fn eligible(
     state: &State,
     config: &DirectoryConfig,
     abilities: Abilities,
-) -> Result<(BTreeMap<u32, bool>, Vec<String>), String> {
+    skipped: &mut Vec<Skipped>,
+) -> (BTreeMap<u32, bool>, Vec<String>) {
     let (mut listed, mut missing) = (None, Vec::new());
     if !config.user_groups.is_empty() {
         let mut inside = vec![false; snapshot.people.len()];
-        let (groups, not_there) = matched(snapshot, &config.user_groups, "user_groups")?;
+        let (groups, not_there) = matched(snapshot, state, &config.user_groups, "user_groups", skipped);
         missing = not_there;
         for group in groups {
             for person in snapshot.everybody_in(group) {
@@ -282,7 +334,7 @@ fn eligible(
     let people = snapshot.people.iter().enumerate().filter(|(position, person)| counts(*position, person));
     // Whoever isn't said to be enabled is never made so.
     let people = people.filter_map(|(position, person)| Some((u32::try_from(position).ok()?, person.enabled?)));
-    Ok((people.collect(), missing))
+    (people.collect(), missing)
 }
 
 fn too_many(what: &'static str, removals: usize, of: usize, config: &DirectoryConfig) -> Option<Held> {
@@ -293,10 +345,25 @@ fn too_many(what: &'static str, removals: usize, of: usize, config: &DirectoryCo
     (removals > allowed).then_some(Held::TooMany { what, removals, of, allowed })
 }
 
-/// Groups by id, or by a name that only one has; all of them if none is listed. And what is listed and isn't there.
-fn matched(snapshot: &Snapshot, listed: &[String], key: &str) -> Result<(Vec<usize>, Vec<String>), String> {
+/// Memberships are counted by themselves: people change groups more often than they leave.
+fn too_many_memberships(removals: usize, of: usize, config: &DirectoryConfig) -> Option<Held> {
+    let share = of.saturating_mul(config.max_removal_percent) / 100;
+    let few = if config.max_removal_percent == 0 { 0 } else { FEW_MEMBERSHIPS };
+    let allowed = share.max(few);
+    (removals > allowed).then_some(Held::TooMany { what: "memberships", removals, of, allowed })
+}
+
+/// Groups by id, or by a name that only one has; all of them if none is listed. And what is listed and isn't there, or can't be told from
+/// another: whoever makes a second group of a name stops nothing but that name.
+fn matched(
+    snapshot: &Snapshot,
+    state: &State,
+    listed: &[String],
+    key: &str,
+    skipped: &mut Vec<Skipped>,
+) -> (Vec<usize>, Vec<String>) {
     if listed.is_empty() {
-        return Ok(((0..snapshot.groups.len()).collect(), Vec::new()));
+        return ((0..snapshot.groups.len()).collect(), Vec::new());
     }
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for wanted in listed {
@@ -312,20 +379,27 @@ fn matched(snapshot: &Snapshot, listed: &[String], key: &str) -> Result<(Vec<usi
                 missing.push(wanted.clone());
             }
             (None, several) => {
-                let ids: Vec<String> = several
-                    .iter()
-                    .filter_map(|number| snapshot.groups.get(*number))
-                    .map(|group| group.id.to_string())
-                    .collect();
-                return Err(format!(
-                    "{key}: {} groups are called {wanted:?}: list the id instead ({})",
-                    ids.len(),
-                    ids.join(", ")
-                ));
+                let groups: Vec<&DirectoryGroup> =
+                    several.iter().filter_map(|number| snapshot.groups.get(*number)).collect();
+                let ids: Vec<String> = groups.iter().map(|group| group.id.to_string()).collect();
+                let why =
+                    format!("{key}: {} groups are called so: list the id instead ({})", ids.len(), ids.join(", "));
+                tracing::warn!(group = wanted, "{why}");
+                skipped.push(Skipped::new(format!("group {wanted}"), why));
+                missing.push(wanted.clone());
+                // The one that follows already goes on to.
+                let mut following = several.iter().filter(|number| {
+                    snapshot.groups.get(**number).is_some_and(|group| state.groups.contains_key(&group.id))
+                });
+                if key == "group_match"
+                    && let (Some(number), None) = (following.next(), following.next())
+                {
+                    found.push(*number);
+                }
             }
         }
     }
     found.sort_unstable();
     found.dedup();
-    Ok((found, missing))
+    (found, missing)
 }

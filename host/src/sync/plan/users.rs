@@ -123,12 +123,20 @@ impl Draft<'_> {
             LeaverBehavior::Disable => user.active,
             LeaverBehavior::Delete => true,
         };
+        if is_lost && self.is_first {
+            self.plan
+                .skipped
+                .push(Skipped::new(user.label(), format!("{reason}; the first run removes nobody: the next one does")));
+        }
         if self.is_first || !is_lost {
             return None;
         }
         let label = user.label();
         if user.is_admin && user.active && !self.without_admin(&label) {
             return None;
+        }
+        if reason == LEFT {
+            self.plan.missing_users.push(oid);
         }
         let reason = reason.to_owned();
         Some(match behavior {

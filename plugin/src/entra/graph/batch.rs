@@ -7,7 +7,7 @@ use super::{Call, Fetched, Graph, GraphError, RETRY_AFTER_MS, fetched, pause};
 use crate::capability::Response;
 
 /// Requests of one batch; Graph refuses more.
-const MAX_REQUESTS: usize = 20;
+pub const MAX_REQUESTS: usize = 20;
 /// The resource that all of it goes to.
 const PATH: &str = "$batch";
 /// Graph's root, which addresses in a batch leave out.

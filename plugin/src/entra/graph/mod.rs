@@ -4,6 +4,8 @@
 
 mod batch;
 
+pub use batch::MAX_REQUESTS;
+
 use std::collections::BTreeSet;
 
 use base64::Engine as _;

@@ -208,6 +208,11 @@ impl Directory {
         all
     }
 
+    /// The groups whose members only `Member.Read.Hidden` shows.
+    pub(crate) fn hidden(&self) -> &HashSet<Guid> {
+        &self.hidden
+    }
+
     /// Whether only `Member.Read.Hidden` shows who is in a group.
     pub(crate) fn hides_members_of(&self, group: &Guid) -> bool {
         self.hidden.contains(group)

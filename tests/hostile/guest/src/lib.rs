@@ -117,4 +117,11 @@ impl directory::Guest for Hostile {
     ) -> Result<Option<directory::PersonState>, directory::Failure> {
         Err(directory::Failure::Malformed(act(&provider, "person").unwrap_or_default()))
     }
+
+    fn present(
+        provider: String,
+        _objects: Vec<directory::Object>,
+    ) -> Result<Vec<directory::Presence>, directory::Failure> {
+        Err(directory::Failure::Malformed(act(&provider, "present").unwrap_or_default()))
+    }
 }

@@ -268,6 +268,7 @@ fn begin(
     let order = plan::Order { from, upto, see_hidden };
     let items = plan::items(&state.directory, &asked, &order, &state.graph);
     let round = Round::new(asked, items, &state.graph, round::Span { before, upto, begun_at_unix_s: now, minimal });
+    let round = round.hiding(state.directory.hidden().clone());
     Ok(state.deltas.begin(round))
 }
 

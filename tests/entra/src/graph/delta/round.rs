@@ -1,6 +1,7 @@
 //! A round that is being read: its objects in the order in which they are told, and the pages that they make. A page costs what is on
 //! it; objects are shared with the directory until they are written.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -58,9 +59,16 @@ pub(super) struct Round {
     members_at_once: usize,
     empty_pages: Vec<usize>,
     omits_unset: bool,
+    /// Groups whose `visibility` is `HiddenMembership`.
+    hidden: HashSet<Guid>,
 }
 
 impl Round {
+    /// With these groups' members hidden.
+    pub(super) fn hiding(self, hidden: HashSet<Guid>) -> Self {
+        Self { hidden, ..self }
+    }
+
     pub(super) fn new(asked: Asked, items: Vec<Item>, settings: &GraphSettings, span: Span) -> Self {
         Self {
             properties: asked.properties(),
@@ -73,6 +81,7 @@ impl Round {
             members_at_once: settings.members_at_once.max(1),
             empty_pages: settings.empty_pages.clone(),
             omits_unset: settings.delta_omits_unset,
+            hidden: HashSet::new(),
         }
     }
 
@@ -112,6 +121,9 @@ impl Round {
                 self.properties(Object::Group(now), before.as_deref().map(Object::Group))
             }
         };
+        if let Some(visibility) = shown.get_mut("visibility").filter(|_| self.hidden.contains(id)) {
+            *visibility = "HiddenMembership".into();
+        }
         shown.insert("id".to_owned(), id.as_str().into());
         if !part.is_empty() {
             let members: Vec<Value> = part.filter_map(|number| item.membership(number)).collect();
