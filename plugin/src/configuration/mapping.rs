@@ -105,9 +105,12 @@ impl Mapping {
             policy.rules.iter().any(|rule| rule.require.sees("directory") && rule.require.mentions(property))
         };
         let read = PROPERTIES.into_iter().chain([ON_PREMISES]).filter(|property| reads(property));
-        let mut properties: Vec<&str> = wanted.chain(read).collect();
-        properties.sort_unstable();
-        properties.dedup();
+        let mut properties = Vec::new();
+        for property in wanted.chain(read) {
+            if let Err(place) = properties.binary_search(&property) {
+                properties.insert(place, property);
+            }
+        }
         properties
     }
 }

@@ -53,9 +53,11 @@ pub fn validate(json: &str) -> Vec<Problem> {
         problems.extend(sample::run(&provider, &samples));
     }
     // What is cut off must not be the only error.
-    problems.sort_by_key(|problem| problem.severity != Severity::Error);
-    problems.truncate(MAX_PROBLEMS);
-    problems
+    let (mut first, rest): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(|problem| problem.severity == Severity::Error);
+    first.extend(rest);
+    first.truncate(MAX_PROBLEMS);
+    first
 }
 
 /// The provider, if its configuration has no error; else the first error.

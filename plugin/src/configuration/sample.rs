@@ -165,9 +165,9 @@ fn groups(expected: &Value, found: &Groups) -> Option<(String, String)> {
     let Some(items) = expected.as_array().filter(|items| items.iter().all(Value::is_string)) else {
         return Some((format!("found {expected}, which can't be expected"), "a list of identifiers".into()));
     };
-    let expected: BTreeSet<&str> = items.iter().filter_map(Value::as_str).collect();
+    let expected: BTreeSet<String> = items.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let found = match found {
-        Groups::Known(groups) => groups.iter().map(|group| group.id.as_str()).collect::<BTreeSet<_>>(),
+        Groups::Known(groups) => groups.iter().map(|group| group.id.clone()).collect::<BTreeSet<_>>(),
         Groups::Unknown(reason) => {
             return Some((format!("expected {expected:?}, found them unknown: {reason}"), String::new()));
         }

@@ -131,7 +131,8 @@ impl Cursor {
         if text.len() > MAX_BYTES {
             return Err(format!("{} bytes, at most {MAX_BYTES} are one", text.len()));
         }
-        let cursor: Self = serde_json::from_str(text).map_err(|_| "it isn't one of this plugin's".to_owned())?;
+        let cursor: Self =
+            serde_json::from_slice(text.as_bytes()).map_err(|_| "it isn't one of this plugin's".to_owned())?;
         if cursor.v != VERSION {
             return Err(format!("it is of version {}, this plugin reads {VERSION}", cursor.v));
         }

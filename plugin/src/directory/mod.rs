@@ -32,6 +32,9 @@ pub enum Collection {
 }
 
 impl Collection {
+    /// Both, in the order in which they are read.
+    pub const ALL: [Self; 2] = [Self::Users, Self::Groups];
+
     /// As Graph calls it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -33,9 +33,7 @@ pub fn next_page(
         None => Cursor::new(&directory),
         Some(text) => Cursor::read(text, &directory).map_err(Failure::CursorInvalid)?,
     };
-    let mut read = read.to_vec();
-    read.sort_unstable();
-    read.dedup();
+    let read: Vec<_> = Collection::ALL.into_iter().filter(|collection| read.contains(collection)).collect();
     if read.is_empty() {
         return Err(Failure::Misconfigured("nothing is to be read".into()));
     }

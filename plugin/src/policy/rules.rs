@@ -160,6 +160,8 @@ fn input(subject: &Subject<'_>) -> Value {
         Groups::NotRequested | Groups::Unknown(_) => (Value::Null, Value::Null),
     };
     let object = |map: Option<&Map<String, Value>>| map.map_or(Value::Null, |map| Value::Object(map.clone()));
+    let mut attributes = Map::new();
+    attributes.extend(mapped.attributes.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
     json!({
         "issuer": token.issuer,
         "subject": token.subject,
@@ -174,7 +176,7 @@ fn input(subject: &Subject<'_>) -> Value {
         "family_name": mapped.family_name,
         "display_name": mapped.display_name,
         "phone": mapped.phone,
-        "attributes": mapped.attributes.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>(),
+        "attributes": attributes,
         "groups": ids,
         "group_names": names,
         "claims": documents.id_token,

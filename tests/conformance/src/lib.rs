@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod core;
+pub mod crowd;
 pub mod directory;
 pub mod evidence;
 pub mod history;

@@ -14,6 +14,14 @@ fn the_component_imports_exactly_the_seven_capabilities() {
     assert!(!bytes.windows(5).any(|window| window == b"wasi:"), "no trace of WASI");
 }
 
+/// Decision 8. A component that grows beyond this was built by another profile, or has a dependency that is worth a thought.
+#[test]
+fn the_component_keeps_to_its_size() {
+    const MOST_BYTES: u64 = 1200 << 10;
+    let size = std::fs::metadata(component()).unwrap().len();
+    assert!(size <= MOST_BYTES, "{size} bytes, at most {MOST_BYTES}");
+}
+
 #[tokio::test]
 async fn it_describes_every_option_once() {
     let runtime = Arc::new(Runtime::new(Limits { concurrent_calls: 4, ..Limits::default() }).unwrap());
