@@ -65,17 +65,25 @@ async fn each<T: Send + 'static>(
     results
 }
 
-/// Comes back with a callback until the host has had time for it: a browser's page says "please try again" and does. How
-/// often it was sent away.
-async fn come_back(browser: Browser, callback: String) -> (u16, String, usize) {
-    let mut sent_away = 0;
+/// What became of somebody who came back: whether they are in, and how often they had to come again.
+struct Back {
+    is_in: Result<(), String>,
+    sent_away: usize,
+    cut_off: usize,
+}
+
+/// Comes back with a callback. Ten thousand connections in one moment are more than the system's queue of those that aren't accepted
+/// yet: on a busy machine some break there, before the host has seen anything of them, and a browser tries again.
+async fn come_back(browser: Browser, callback: String) -> Back {
+    let mut back = Back { is_in: Ok(()), sent_away: 0, cut_off: 0 };
     loop {
-        let finished = browser.finish(&callback).await;
-        if !matches!(finished.code().as_str(), "plugin_busy" | "service_busy") {
-            return (finished.status, finished.code(), sent_away);
+        match browser.try_finish(&callback).await {
+            None => back.cut_off += 1,
+            Some(answer) if answer.code() == "service_busy" => back.sent_away += 1,
+            Some(answer) if answer.status == 200 => return back,
+            Some(answer) => return Back { is_in: Err(format!("{} {}", answer.status, answer.code())), ..back },
         }
-        sent_away += 1;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -104,18 +112,22 @@ async fn ten_thousand_at_once_finish_in_bounded_memory() {
         memory(&child, "VmHWM:")
     );
     let control = service.entra.control();
-    control.add_fault(Fault::new(FaultAction::Delay { delay_ms: 1000 }).on(Side::Login).path("*/token"));
+    control.add_fault(Fault::new(FaultAction::Delay { delay_ms: 500 }).on(Side::Login).path("*/token"));
     let came_back = Instant::now();
     let finished = each(CROWD, begun.into_iter().map(|(browser, callback)| come_back(browser, callback))).await;
+    let took = came_back.elapsed();
     let peak = memory(&child, "VmHWM:");
-    let sent_away: usize = finished.iter().map(|(.., sent_away)| sent_away).sum();
+    let (sent_away, cut_off) =
+        finished.iter().fold((0, 0), |(away, cut), back| (away + back.sent_away, cut + back.cut_off));
     println!(
-        "{CROWD} back at once: in after {:?}, {sent_away} times asked to come again, at most {peak} MiB, {} MiB then",
-        came_back.elapsed(),
+        "{CROWD} back at once: in after {took:?}, {sent_away} times asked to come again, {cut_off} times cut off, at most {peak} MiB, \
+         {} MiB then",
         memory(&child, "VmRSS:")
     );
-    let failed: Vec<_> = finished.iter().filter(|(status, ..)| *status != 200).collect();
+    let failed: Vec<_> = finished.iter().filter_map(|back| back.is_in.as_ref().err()).collect();
     assert!(failed.is_empty(), "{} of {CROWD} aren't in: {:?}", failed.len(), failed.first());
+    // With the limits that a configuration has which says none, nobody is asked to come again before they have waited a minute.
+    assert!(sent_away == 0 || took > Duration::from_secs(60), "{sent_away} in {took:?}");
     assert!(peak <= CROWD_MIB, "{peak} MiB");
     assert_eq!(Browser::new(&service.url).sign_in(person::ADA).await.status, 200, "and the next one");
 }
