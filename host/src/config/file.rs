@@ -240,7 +240,8 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
 /// What the service makes when it starts needs a folder that is there.
 pub(super) fn in_a_folder(reader: &mut Reader, key: &str, file: &Path) {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
+    // The configuration's own was there when it was read.
+    if folder != reader.folder && !folder.is_dir() {
         let message = format!("there is no folder {}", folder.display());
         reader.problem(key, message, "make it, and let the service's user, and nobody else, write there");
     }
