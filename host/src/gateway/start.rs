@@ -247,7 +247,7 @@ async fn renew(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) {
             "values that are stored open with neither key (storage.key_file, storage.previous_key_file): whose they are can't sign in"
         ),
         Err(error) => {
-            tracing::error!(%error, "not everything stored is sealed with the present key: the next start goes on")
+            tracing::error!(%error, "not everything stored is sealed with the present key: the next start goes on");
         }
     }
 }

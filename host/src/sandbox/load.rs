@@ -143,9 +143,9 @@ fn translate(runtime: &Runtime, path: &Path, bytes: &[u8]) -> Result<Component, 
     })?;
     let invalid = |error: wasmtime::Error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") };
     // `from_binary`, not `new`: the text format is never taken for a plugin.
-    let compiler = runtime.compiler_engine().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-    let compiled = Component::from_binary(&compiler, bytes).map_err(invalid)?;
-    drop(compiler);
+    let throwaway = runtime.compiler_engine().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+    let compiled = Component::from_binary(&throwaway, bytes).map_err(invalid)?;
+    drop(throwaway);
     shelf::moved(runtime.engine(), compiled).map_err(invalid)
 }
 

@@ -130,13 +130,13 @@ fn interface(name: &str, text: &str) -> (String, Vec<Item>) {
             (item.kind, item.name) = (kind.to_owned(), of.to_owned());
             item.fields = fields(name, &mut lines);
         } else if let Some(used) = line.strip_prefix("use ") {
-            item.kind = "use".to_owned();
-            item.signature = used.trim_end_matches(';').to_owned();
+            item.kind = "use".into();
+            item.signature = used.trim_end_matches(';').into();
         } else {
             let (function, _) = line.split_once(": func(").unwrap_or_else(|| panic!("{name}: {line}"));
             assert!(line.ends_with(';'), "{name}: a function is a line: {line}");
             (item.kind, item.name) = ("func".to_owned(), function.to_owned());
-            item.signature = line.to_owned();
+            item.signature = line.into();
         }
         items.push(item);
     }
