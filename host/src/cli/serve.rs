@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -22,6 +22,8 @@ use crate::{metrics, telemetry, web};
 
 /// How long sign-ins under way may take after the signal: the component's call ends within 25 s, the hand-over 20 s later.
 const DRAIN: Duration = Duration::from_secs(50);
+/// Connections that the system keeps until they are taken; `net.core.somaxconn` may allow fewer. A crowd comes in one moment.
+const BACKLOG: u32 = 4096;
 
 pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path)?;
@@ -118,6 +120,14 @@ async fn follow(mut changes: watch::Receiver<Arc<Gateway>>, schedule: Arc<Schedu
 }
 
 async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| format!("can't listen on {address} (the configuration's `{key}`): {error}"))
+    let listening = async {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As tokio's own `bind`, but for the queue.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listening
+        .await
+        .map_err(|error: std::io::Error| format!("can't listen on {address} (the configuration's `{key}`): {error}"))
 }

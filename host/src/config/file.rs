@@ -201,6 +201,9 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
     let metrics_listen = metrics_listen(reader, table);
     let audit = reader.table(table, "audit", &names("audit"));
     let audit_file = reader.text(&audit, "audit", "file").map(|file| reader.resolve(&file));
+    if let Some(file) = &audit_file {
+        in_a_folder(reader, "audit.file", file);
+    }
     let pages = pages(reader, table, table.contains_key("upstream"));
     let admin = admin::read(reader, table, plugin.as_deref());
     let providers = provider::read_all(reader, table, loopback_http);
@@ -232,6 +235,16 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         warnings: Vec::new(),
         admin: admin?,
     })
+}
+
+/// What the service makes when it starts needs a folder that is there.
+pub(super) fn in_a_folder(reader: &mut Reader, key: &str, file: &Path) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The configuration's own was there when it was read.
+    if folder != reader.folder && !folder.is_dir() {
+        let message = format!("there is no folder {}", folder.display());
+        reader.problem(key, message, "make it, and let the service's user, and nobody else, write there");
+    }
 }
 
 fn public_url(reader: &mut Reader, table: &Table, loopback_http: bool) -> Option<PublicUrl> {

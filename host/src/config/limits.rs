@@ -19,8 +19,10 @@ pub struct LimitsConfig {
     pub connections: u32,
     /// Of these, for each address that isn't a trusted proxy's.
     pub client_connections: u32,
-    /// Requests of ours that are worked on at once.
+    /// Steps of sign-ins that are worked on at once.
     pub requests: u32,
+    /// How long one more waits for its turn.
+    pub requests_wait: Duration,
     /// From the moment that a connection has nothing to do until the whole head of a request is there.
     pub header_timeout: Duration,
     /// From the head of a request of ours until its whole body is there.
@@ -46,7 +48,9 @@ impl Default for LimitsConfig {
             global: Rate { per_second: 1000, burst: 20_000 },
             connections: 12_288,
             client_connections: 4096,
-            requests: 4096, // each holds some 50 KiB while it waits: with 10 000 connections the process stays within 512 MiB
+            requests: 1024, // four times as many as there are instances; those that wait hold little
+            // 10 000 who come back within a second to a provider whose answers take one are all in within this.
+            requests_wait: Duration::from_secs(60),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
@@ -72,6 +76,7 @@ pub(super) fn read(reader: &mut Reader, table: &Table) -> Option<LimitsConfig> {
     let connections = number("connections", default.connections.into(), 16..=1_000_000)?;
     let client_connections = number("client_connections", default.client_connections.into(), 1..=1_000_000)?;
     let requests = number("requests", default.requests.into(), 1..=1_000_000)?;
+    let requests_wait = number("requests_wait_s", default.requests_wait.as_secs(), 0..=600)?;
     let mut seconds = |key: &str, default: Duration| {
         number(key, default.as_secs(), 1..=600).map(|seconds| Duration::from_secs(seconds.into()))
     };
@@ -81,6 +86,7 @@ pub(super) fn read(reader: &mut Reader, table: &Table) -> Option<LimitsConfig> {
         connections,
         client_connections,
         requests,
+        requests_wait: Duration::from_secs(requests_wait.into()),
         header_timeout: seconds("header_timeout_s", default.header_timeout)?,
         body_timeout: seconds("body_timeout_s", default.body_timeout)?,
         write_timeout: seconds("write_timeout_s", default.write_timeout)?,
@@ -118,6 +124,7 @@ mod tests {
             ("client_rate = -1", "limits.client_rate"),
             ("client_burst = 0", "limits.client_burst"),
             ("connections = 3", "limits.connections"),
+            ("requests_wait_s = 601", "limits.requests_wait_s"),
             ("header_timeout_s = 0", "limits.header_timeout_s"),
             ("write_timeout_s = \"1\"", "limits.write_timeout_s"),
             ("speed = 1", "limits.speed"),

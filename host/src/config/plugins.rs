@@ -118,7 +118,11 @@ fn trusted_keys_file(reader: &mut Reader, plugins: &Table) -> Option<Vec<Trusted
             }
         }
     };
-    reader.problem(PATH, wrong, "a minisign.pub: `./build.sh sign` makes one beside the secret key");
+    reader.problem(
+        PATH,
+        wrong,
+        "a minisign.pub: `defguard-openid plugin sign --new-key FILE` makes one beside the secret key",
+    );
     None
 }
 
@@ -149,7 +153,11 @@ fn unsigned(reader: &mut Reader, plugins: &Table, about: &About<'_>) -> Option<b
         }
     };
     let message = format!("\"allow\" is for development on one's own machine, and {open}");
-    reader.problem(PATH, message, "sign the plugin (`./build.sh sign`) and name the key in plugins.trusted_keys");
+    reader.problem(
+        PATH,
+        message,
+        "sign the plugin (`defguard-openid plugin sign`) and name the key in plugins.trusted_keys",
+    );
     None
 }
 

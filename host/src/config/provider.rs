@@ -141,20 +141,21 @@ pub(super) fn read_all(reader: &mut Reader, table: &Table, loopback_http: bool) 
 
 fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool) -> Option<Provider> {
     let by_position = format!("provider.{}", position + 1);
-    let id = match reader.text(table, &by_position, "id") {
-        Some(text) => match ProviderId::parse(&text) {
-            Ok(id) => id,
-            Err(message) => {
-                reader.problem(format!("provider.{text}.id"), message, "it is part of the callback's path");
-                return None;
-            }
-        },
+    // Without a name the rest of the table is looked at all the same: everything that is wrong is said at once.
+    let (id, prefix) = match reader.text(table, &by_position, "id") {
+        Some(text) => {
+            let prefix = format!("provider.{text}");
+            let id = ProviderId::parse(&text);
+            let wrong = |message| reader.problem(join(&prefix, "id"), message, "it is part of the callback's path");
+            (id.map_err(wrong).ok(), prefix)
+        }
         None => {
-            reader.problem(join(&by_position, "id"), "missing", "a short name such as \"entra\"");
-            return None;
+            if !table.contains_key("id") {
+                reader.problem(join(&by_position, "id"), "missing", "a short name such as \"entra\"");
+            }
+            (None, by_position)
         }
     };
-    let prefix = format!("provider.{id}");
     let kind = kind(reader, table, &prefix);
     let client_id =
         required(reader, table, &prefix, "client_id", "the Application (client) ID of the app registration");
@@ -164,22 +165,22 @@ fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool
     let base_url = required(reader, table, &prefix, "base_url", "Defguard's Base URL, without a trailing slash");
     let about = credential::About { kind, base_url: base_url.as_deref() };
     let credential = credential::read(reader, table, &prefix, &about);
-    let (kind, client_id, base_url) = (kind?, client_id?, base_url?);
-    let (allowed, credential_origins) = origins(reader, table, &prefix, kind, &base_url, loopback_http)?;
-    let display_name = display_name.unwrap_or_else(|| provider_table::default_display_name(kind.as_str()).to_owned());
     let approved_links = approved_links(reader, table, &prefix);
     let logo = logo(reader, table, &prefix);
-    let component_json = component_json(reader, table, &prefix, loopback_http)?;
+    let component_json = component_json(reader, table, &prefix, loopback_http);
+    let origins = origins(reader, table, &prefix, kind, base_url.as_deref(), loopback_http);
+    let (kind, (allowed, credential_origins)) = (kind?, origins?);
+    let display_name = display_name.unwrap_or_else(|| provider_table::default_display_name(kind.as_str()).to_owned());
     Some(Provider {
-        id,
+        id: id?,
         kind,
         display_name,
         logo,
-        client_id,
+        client_id: client_id?,
         credential: credential?,
         allowed,
         credential_origins,
-        component_json,
+        component_json: component_json?,
         component_table: provider_table::component_table(table),
         approved_links: approved_links?,
         directory: directory?,
@@ -248,12 +249,12 @@ fn origins(
     reader: &mut Reader,
     table: &Table,
     prefix: &str,
-    kind: ProviderKind,
-    base_url: &str,
+    kind: Option<ProviderKind>,
+    base_url: Option<&str>,
     loopback_http: bool,
 ) -> Option<(AllowedOrigins, AllowedOrigins)> {
     let mut credential = AllowedOrigins::new(loopback_http);
-    let mut good = add(reader, &mut credential, &join(prefix, "base_url"), base_url);
+    let mut good = base_url.is_some_and(|url| add(reader, &mut credential, &join(prefix, "base_url"), url));
     if let Some(login_url) = reader.text(table, prefix, "login_url") {
         good &= add(reader, &mut credential, &join(prefix, "login_url"), &login_url);
     }
@@ -275,7 +276,7 @@ fn origins(
         ),
     }
     let mut allowed = credential.clone();
-    if kind == ProviderKind::Microsoft {
+    if kind == Some(ProviderKind::Microsoft) {
         let path = join(prefix, "graph_url");
         let graph = match reader.text(table, prefix, "graph_url") {
             Some(url) => Some(url),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use toml::Table;
 
-use super::file::Reader;
+use super::file::{Reader, in_a_folder};
 use super::reference::names;
 use super::{Problem, Provider, Secret};
 use crate::storage::{Protection, SealingKey, StorageConfig, StorageUrl};
@@ -19,6 +19,11 @@ pub(super) fn read(reader: &mut Reader, table: &Table) -> Option<StorageConfig> 
     let password = reader.text(&storage, PREFIX, "password_file").map(|file| password(reader, &file));
     let key = key(reader, &storage, "key");
     let previous_key = self::key(reader, &storage, "previous_key");
+    let folder = reader.text(&storage, PREFIX, "folder").map(|folder| reader.resolve(&folder));
+    if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+        let message = format!("{} is no folder", folder.display());
+        reader.problem("storage.folder", message, "a folder of this host's own, that its user may write to");
+    }
     let protection = Protection {
         key: key?,
         previous_key: previous_key?,
@@ -30,11 +35,6 @@ pub(super) fn read(reader: &mut Reader, table: &Table) -> Option<StorageConfig> 
                 reader.problem(format!("{PREFIX}.{name}"), "it means nothing without a key", KEY_HINT);
             }
         }
-    }
-    let folder = reader.text(&storage, PREFIX, "folder").map(|folder| reader.resolve(&folder));
-    if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
-        let message = format!("{} is no folder", folder.display());
-        reader.problem("storage.folder", message, "a folder of this host's own, that its user may write to");
     }
     let url = url?;
     shared(reader, &storage, &url, &protection);
@@ -49,7 +49,11 @@ fn url(reader: &mut Reader, storage: &Table) -> Option<StorageUrl> {
     let text =
         if storage.contains_key("url") { reader.text(storage, PREFIX, "url")? } else { "redb:state.redb".to_owned() };
     match text.parse() {
-        Ok(StorageUrl::Redb(path)) => Some(StorageUrl::Redb(reader.folder.join(path))),
+        Ok(StorageUrl::Redb(path)) => {
+            let path = reader.folder.join(path);
+            in_a_folder(reader, "storage.url", &path);
+            Some(StorageUrl::Redb(path))
+        }
         Ok(url) => Some(url),
         Err(message) => {
             reader.problem("storage.url", message, "memory:, redb:PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB");

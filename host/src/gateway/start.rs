@@ -12,7 +12,7 @@ use crate::metrics::{Measured, Metrics};
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
 use crate::sandbox::shelf::ShelfError;
 use crate::sandbox::{CallError, Limits, LoadError, Plugin, Plugins, Runtime, Shelf, choose_any, first, watch};
-use crate::storage::{Namespace, Storage};
+use crate::storage::{Namespace, Renewed, Storage};
 use crate::sync::at_login::AtLogin;
 
 use super::{Gateway, Lasting, StartError, Tasks};
@@ -58,10 +58,15 @@ impl Gateway {
             path = %plugin.path().display(), sha256 = plugin.sha256(), version = plugin.version(),
             signed = plugin.signed().is_some(), pooling = plugins.runtime().is_pooling(), "plugin loaded"
         );
-        let tasks = Tasks(vec![
+        let mut tasks = vec![
             tokio::spawn(watch(Arc::downgrade(&plugins), RELOAD_INTERVAL)),
             tokio::spawn(sweep(Arc::clone(&storage), Arc::clone(&clock))),
-        ]);
+        ];
+        let protection = &config.storage.protection;
+        if protection.previous_key.is_some() || protection.accept_unencrypted {
+            tasks.push(tokio::spawn(renew(Arc::clone(&storage), Arc::clone(&clock))));
+        }
+        let tasks = Tasks(tasks);
         let lasting = Lasting {
             plugins,
             storage,
@@ -225,6 +230,25 @@ fn context(
         storage: Arc::clone(storage),
         cache: Arc::clone(cache),
         clock: Arc::clone(clock),
+    }
+}
+
+/// With another key than before, everything that is stored is sealed with it by and by; then the former one can go.
+async fn renew(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) {
+    match storage.renew(clock.now_unix_ms()).await {
+        Ok(Renewed { sealed, unreadable: 0 }) => tracing::info!(
+            sealed,
+            "everything stored is sealed with storage.key_file's key: when every host says so, the former key, and \
+             storage.accept_unencrypted, aren't needed any more"
+        ),
+        Ok(Renewed { sealed, unreadable }) => tracing::error!(
+            sealed,
+            unreadable,
+            "values that are stored open with neither key (storage.key_file, storage.previous_key_file): whose they are can't sign in"
+        ),
+        Err(error) => {
+            tracing::error!(%error, "not everything stored is sealed with the present key: the next start goes on");
+        }
     }
 }
 

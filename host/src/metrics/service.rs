@@ -40,6 +40,7 @@ pub struct ServiceMetrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram>,
     under_way: Gauge,
+    waiting: Gauge,
     rate_limited: Family<ScopeLabels, Counter>,
     rate_limited_clients: Gauge,
     connections: Gauge,
@@ -55,6 +56,7 @@ impl Default for ServiceMetrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
             under_way: Gauge::default(),
+            waiting: Gauge::default(),
             rate_limited: Family::default(),
             rate_limited_clients: Gauge::default(),
             connections: Gauge::default(),
@@ -92,6 +94,11 @@ impl ServiceMetrics {
     /// A request of ours that is worked on.
     pub fn under_way(&self) -> Present {
         Present::of(&self.under_way)
+    }
+
+    /// A request that waits for its turn, because as many are worked on as may be.
+    pub fn waits(&self) -> Present {
+        Present::of(&self.waiting)
     }
 
     /// A request over a rate limit: `client` or `global`.
@@ -133,7 +140,16 @@ impl ServiceMetrics {
             Unit::Seconds,
             self.durations.clone(),
         );
-        registry.register("http_requests_under_way", "Requests of ours that are worked on", self.under_way.clone());
+        registry.register(
+            "http_requests_under_way",
+            "Requests of ours that aren't answered yet, those that wait for their turn included",
+            self.under_way.clone(),
+        );
+        registry.register(
+            "http_requests_waiting",
+            "Steps of sign-ins that wait for their turn, beyond limits.requests",
+            self.waiting.clone(),
+        );
         registry.register("rate_limited", "Requests that were over a rate limit", self.rate_limited.clone());
         registry.register(
             "rate_limit_clients",

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tracing::Instrument as _;
 
-use crate::storage::{Entry, Key, Namespace, Storage, StorageError};
+use crate::storage::{Entry, Key, Namespace, Renewed, Storage, StorageError};
 use crate::telemetry::span;
 
 /// Upper bounds of how long an operation took, in seconds: of memory, of a file, of a network.
@@ -125,6 +125,10 @@ impl Storage for Measured {
         now_unix_ms: u64,
     ) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
         self.timed("list", self.inner.list(namespace, prefix, after, limit, now_unix_ms)).await
+    }
+
+    async fn renew(&self, now_unix_ms: u64) -> Result<Renewed, StorageError> {
+        self.timed("renew", self.inner.renew(now_unix_ms)).await
     }
 
     async fn sweep(&self, now_unix_ms: u64) -> Result<u64, StorageError> {

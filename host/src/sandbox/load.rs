@@ -13,7 +13,7 @@ use super::export::{Exports, Linked};
 use super::form::{self, FormError};
 use super::plugin::{Identification, Plugin, Problem};
 use super::signature::{SignedAs, Trust};
-use super::{CallError, LoadError, Runtime, Shelf, allocator, self_test};
+use super::{CallError, LoadError, Runtime, Shelf, allocator, self_test, shelf};
 use crate::text::clean;
 
 /// Bytes of a name that a file gives to something, where it is shown.
@@ -111,20 +111,20 @@ async fn compile(runtime: &Arc<Runtime>, candidate: &Candidate, shelf: Option<&S
     let compiled = async {
         // Held by the thread itself: one that never ends keeps others from starting, and the service goes on.
         let permit = runtime.compiler().lock_owned().await;
-        let (engine, owned_path, bytes) = (runtime.engine().clone(), path.clone(), Arc::clone(&candidate.bytes));
+        let (runtime, owned_path, bytes) = (Arc::clone(runtime), path.clone(), Arc::clone(&candidate.bytes));
         let (shelf, sha256) = (shelf.cloned(), candidate.sha256.clone());
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            if let Some(component) = shelf.as_ref().and_then(|shelf| shelf.compiled(&engine, &sha256)) {
+            let engine = runtime.engine();
+            if let Some(component) = shelf.as_ref().and_then(|shelf| shelf.compiled(engine, &sha256)) {
                 return Ok(component);
             }
-            let component = translate(&engine, &owned_path, &bytes);
-            allocator::give_back();
-            let component = component?;
-            if let Some(shelf) = shelf {
-                shelf.keep_compiled(&engine, &sha256, &component);
+            let component = translate(&runtime, &owned_path, &bytes);
+            if let (Some(shelf), Ok(component)) = (shelf, &component) {
+                shelf.keep_compiled(engine, &sha256, component);
             }
-            Ok(component)
+            allocator::give_back();
+            component
         })
         .await
     };
@@ -136,14 +136,17 @@ async fn compile(runtime: &Arc<Runtime>, candidate: &Candidate, shelf: Option<&S
 }
 
 /// Machine code of what is formed as a plugin is.
-fn translate(engine: &wasmtime::Engine, path: &Path, bytes: &[u8]) -> Result<Component, LoadError> {
+fn translate(runtime: &Runtime, path: &Path, bytes: &[u8]) -> Result<Component, LoadError> {
     form::check(bytes).map_err(|error| match error {
         FormError::Malformed(reason) => LoadError::Invalid { path: path.into(), reason },
         FormError::Excessive(reason) => LoadError::Form { path: path.into(), reason },
     })?;
+    let invalid = |error: wasmtime::Error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") };
     // `from_binary`, not `new`: the text format is never taken for a plugin.
-    Component::from_binary(engine, bytes)
-        .map_err(|error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") })
+    let throwaway = runtime.compiler_engine().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+    let compiled = Component::from_binary(&throwaway, bytes).map_err(invalid)?;
+    drop(throwaway);
+    shelf::moved(runtime.engine(), compiled).map_err(invalid)
 }
 
 /// Says which import is foreign; the linker would refuse it as well, in wasmtime's words.

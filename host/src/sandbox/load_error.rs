@@ -13,7 +13,7 @@ pub enum LoadError {
     Engine(String),
     /// The file isn't there, or can't be read.
     #[error(
-        "the plugin {path} can't be read: {reason}; `./build.sh build` makes target/openid.wasm, `plugin = …` in the configuration names the file"
+        "the plugin {path} can't be read: {reason} (a package has one in /usr/share/defguard-openid, `./build.sh build` makes target/openid.wasm; the configuration's `plugin` names the file)"
     )]
     Unreadable {
         /// Where it was looked for.
@@ -116,6 +116,9 @@ pub enum LoadError {
         /// Name and version of the component.
         found: String,
     },
+    /// There is nothing to go back to.
+    #[error("there is no former plugin to go back to: {0}")]
+    NoFormer(&'static str),
     /// It was signed before the one that was last in use.
     #[error(
         "the plugin {path} was signed before the one last in use ({signed_at} is before {last}, seconds since 1970): it may have flaws that are mended; `defguard-openid plugin rollback` goes back deliberately"
@@ -171,6 +174,7 @@ impl LoadError {
             Self::NoDirectory { .. } => "no_directory",
             Self::Signature { reason, .. } => reason.code(),
             Self::Misnamed { .. } => "misnamed",
+            Self::NoFormer(_) => "no_former",
             Self::Older { .. } => "older",
             Self::SetAside { .. } => "set_aside",
             Self::CompileTimeout { .. } => "compile_timeout",

@@ -198,13 +198,15 @@ impl Plugins {
     }
 
     async fn former_kept(&self, fit: &Settings) -> Result<Arc<Plugin>, LoadError> {
-        let none = |reason: &str| LoadError::Unreadable { path: fit.path.clone(), reason: reason.into() };
-        let place = self.shelf.as_ref().ok_or_else(|| none("no former plugin is kept (plugins.folder)"))?;
+        let none = LoadError::NoFormer;
+        let place = self.shelf.as_ref().ok_or_else(|| none("without plugins.folder none is kept"))?;
         let state = place.state();
         // Whoever asked for it has noted already which one is to be in use.
         let current = self.current();
         let noted = state.in_use.as_ref().filter(|noted| noted.sha256 != current.sha256());
-        let release = noted.or_else(|| state.back_to()).ok_or_else(|| none("there is no former plugin"))?;
+        let release = noted
+            .or_else(|| state.back_to())
+            .ok_or_else(|| none("none was in use before the present one, or it is gone"))?;
         let candidate = place.kept(release, self.runtime.limits().plugin_bytes).await?;
         let checked = Checked::new(candidate, &fit.trust)?;
         Ok(Arc::new(examine(&self.runtime, checked, fit, Some(place)).await?))

@@ -3,6 +3,8 @@
 
 mod compiled;
 
+pub(super) use compiled::moved;
+
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};

@@ -70,7 +70,7 @@ pub struct SignedAs {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// The file has none.
-    #[error("has no signature: {0} isn't there; `./build.sh sign` makes it")]
+    #[error("has no signature: {0} isn't there; `defguard-openid plugin sign` makes it")]
     Missing(String),
     /// No key is configured.
     #[error(
@@ -85,7 +85,7 @@ pub enum SignatureError {
     OtherKey(String),
     /// A former format, which isn't made any more.
     #[error(
-        "has a signature in minisign's legacy format: sign it again with minisign 0.11 or later, or `./build.sh sign`"
+        "has a signature in minisign's legacy format: sign it again with minisign 0.11 or later, or `defguard-openid plugin sign`"
     )]
     Legacy,
     /// Of other bytes.

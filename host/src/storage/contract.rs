@@ -250,3 +250,55 @@ async fn redb_remembers_across_a_restart_and_a_second_host_is_told() {
     assert_eq!(again.get(&key("kept"), NOW).await.unwrap(), Some(b"1".to_vec()));
     assert_eq!(again.get(&key("taken"), NOW).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn what_a_former_key_sealed_is_sealed_anew() {
+    use base64::Engine as _;
+    let sealing =
+        |byte: u8| Some(SealingKey::parse(&base64::engine::general_purpose::STANDARD.encode([byte; 32])).unwrap());
+    let link = |number: u32| Key { namespace: Namespace::new("host", "links"), name: format!("{number:04}") };
+    for (backend, storage, _kept) in backends().await {
+        if backend.ends_with("sealed") {
+            continue;
+        }
+        let with = |key: u8, previous_key: Option<u8>| {
+            let previous_key = previous_key.and_then(sealing);
+            Sealed::new(Arc::clone(&storage), Protection { key: sealing(key), previous_key, ..Protection::default() })
+        };
+        let (first, both, second) = (with(1, None), with(2, Some(1)), with(2, None));
+        // More than a page, two namespaces, some that expire, one that is sealed as it should be.
+        for number in 0..300 {
+            first.put(link(number), Entry::lasting(number.to_be_bytes().to_vec()), NOW).await.unwrap();
+        }
+        first.put(key("expires"), entry(b"for ten seconds"), NOW).await.unwrap();
+        let expired = Entry::expiring(b"no more".to_vec(), NOW - 20_000, Duration::from_secs(10));
+        first.put(key("expired"), expired, NOW - 20_000).await.unwrap();
+        second.put(key("new"), Entry::lasting(b"new".to_vec()), NOW).await.unwrap();
+        assert!(second.get(&link(7), NOW).await.is_err(), "{backend}");
+        let renewed = both.renew(NOW).await.unwrap();
+        assert_eq!((renewed.sealed, renewed.unreadable), (301, 0), "{backend}");
+        assert_eq!(both.renew(NOW).await.unwrap().sealed, 0, "{backend}: once");
+        for number in 0..300 {
+            let found = second.get(&link(number), NOW + 1_000_000).await.unwrap();
+            assert_eq!(found, Some(number.to_be_bytes().to_vec()), "{backend}: {number}");
+        }
+        assert_eq!(
+            second.get(&key("expires"), NOW).await.unwrap().as_deref(),
+            Some(&b"for ten seconds"[..]),
+            "{backend}"
+        );
+        assert_eq!(second.get(&key("expires"), NOW + 10_000).await.unwrap(), None, "{backend}: it lives no longer");
+        assert_eq!(storage.sweep(NOW + 10_000).await.unwrap(), 2, "{backend}: and goes when it should");
+        with(3, None).put(link(1), Entry::lasting(b"of nobody".to_vec()), NOW).await.unwrap();
+        assert_eq!(both.renew(NOW).await.unwrap().unreadable, 1, "{backend}");
+        // Only what is there, as it was read, is replaced.
+        storage.put(key("a"), Entry::lasting(b"1".to_vec()), NOW).await.unwrap();
+        assert!(!storage.replace(key("a"), b"2".to_vec(), b"3".to_vec(), NOW).await.unwrap(), "{backend}");
+        assert!(storage.replace(key("a"), b"1".to_vec(), b"3333".to_vec(), NOW).await.unwrap(), "{backend}");
+        assert_eq!(storage.take(key("a"), NOW).await.unwrap().as_deref(), Some(&b"3333"[..]), "{backend}");
+        assert!(!storage.replace(key("a"), b"3333".to_vec(), b"4".to_vec(), NOW).await.unwrap(), "{backend}: taken");
+        let mut namespaces: Vec<_> = storage.namespaces().await.unwrap();
+        namespaces.sort();
+        assert_eq!(namespaces, [Namespace::new("host", "links"), Namespace::new("openid", "entra")], "{backend}");
+    }
+}

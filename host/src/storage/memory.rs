@@ -100,6 +100,22 @@ impl Storage for MemoryStorage {
         Ok(live.take(limit).map(|(key, entry)| (key.name.clone(), entry.value.clone())).collect())
     }
 
+    async fn replace(&self, key: Key, expected: Vec<u8>, value: Vec<u8>, now: u64) -> Result<bool, StorageError> {
+        let mut inner = self.lock();
+        let Some(entry) = inner.live(&key, now).filter(|entry| entry.value == expected) else { return Ok(false) };
+        let entry = Entry { value, expires_at_unix_ms: entry.expires_at_unix_ms };
+        inner.remove(&key);
+        inner.usage.add(key.namespace.as_str(), size(&key, &entry.value));
+        inner.entries.insert(key, entry);
+        Ok(true)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<Namespace>, StorageError> {
+        let mut namespaces: Vec<_> = self.lock().entries.keys().map(|key| key.namespace.clone()).collect();
+        namespaces.dedup();
+        Ok(namespaces)
+    }
+
     async fn sweep(&self, now: u64) -> Result<u64, StorageError> {
         let mut inner = self.lock();
         let dead: Vec<Key> =

@@ -98,6 +98,15 @@ pub enum StorageError {
     Unavailable(String),
 }
 
+/// What came of [`Storage::renew`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Renewed {
+    /// Values that are sealed with the present key now.
+    pub sealed: u64,
+    /// Values that open with none of the keys.
+    pub unreadable: u64,
+}
+
 /// A backend. All times are the caller's, so that tests and several hosts agree on them.
 #[async_trait]
 pub trait Storage: Send + Sync {
@@ -131,6 +140,28 @@ pub trait Storage: Send + Sync {
         limit: usize,
         now_unix_ms: u64,
     ) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
+
+    /// Writes another value in the place of `expected`, for as long as that would have lived; whether it did. For who writes the
+    /// same in another form: quotas don't count.
+    async fn replace(
+        &self,
+        _key: Key,
+        _expected: Vec<u8>,
+        _value: Vec<u8>,
+        _now_unix_ms: u64,
+    ) -> Result<bool, StorageError> {
+        Ok(false)
+    }
+
+    /// Every namespace that has an entry, perhaps one that has expired.
+    async fn namespaces(&self) -> Result<Vec<Namespace>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    /// Writes everything that isn't sealed with the present key anew, if there is one.
+    async fn renew(&self, _now_unix_ms: u64) -> Result<Renewed, StorageError> {
+        Ok(Renewed::default())
+    }
 
     /// Deletes what has expired; how many entries. The host calls it now and then.
     async fn sweep(&self, now_unix_ms: u64) -> Result<u64, StorageError>;

@@ -47,6 +47,7 @@ enum Change {
     Put(Key, Entry),
     Take(Key),
     CompareAndSwap(Key, Option<Vec<u8>>, Entry),
+    Replace(Key, Vec<u8>, Vec<u8>),
     Sweep,
 }
 
@@ -80,7 +81,11 @@ impl RedbStorage {
                 "{} is in use by another process; one host has one redb file (several proxies need a shared storage)",
                 path.display()
             )),
-            error => StorageError::Unavailable(format!("{}: {error}", path.display())),
+            error => StorageError::Unavailable(format!(
+                "{}: {error}; put a backup in its place, or move the file away and begin anew: links of people to accounts and \
+                 sign-ins under way are lost then",
+                path.display()
+            )),
         })?;
         let transaction = database.begin_write().map_err(unavailable)?;
         let mut usage = Usage::default();
@@ -207,6 +212,16 @@ impl Writer {
                 }
                 Ok(self.insert(entries, expiries, key, entry)?.map(|()| Done::Swapped(true)))
             }
+            Change::Replace(key, expected, value) => {
+                let present = read(entries, &key.path())?.filter(|entry| entry.is_live(job.now));
+                let Some(present) = present.filter(|entry| entry.value == *expected) else {
+                    return Ok(Ok(Done::Swapped(false)));
+                };
+                self.remove(entries, expiries, &key.path())?;
+                let entry = Entry { value: value.clone(), expires_at_unix_ms: present.expires_at_unix_ms };
+                self.write(entries, expiries, key, &entry)?;
+                Ok(Ok(Done::Swapped(true)))
+            }
             Change::Sweep => Ok(Ok(Done::Swept(self.sweep(entries, expiries, job.now)?))),
         }
     }
@@ -224,12 +239,25 @@ impl Writer {
             return Ok(Err(error));
         }
         self.remove(entries, expiries, &path)?;
+        self.write(entries, expiries, key, entry)?;
+        Ok(Ok(()))
+    }
+
+    /// Where there is nothing.
+    fn write(
+        &mut self,
+        entries: &mut Entries<'_>,
+        expiries: &mut Expiries<'_>,
+        key: &Key,
+        entry: &Entry,
+    ) -> Result<(), StorageError> {
+        let path = key.path();
         let mut row = entry.expires_at_unix_ms.to_be_bytes().to_vec();
         row.extend_from_slice(&entry.value);
         entries.insert(path.as_str(), row.as_slice()).map_err(unavailable)?;
         expiries.insert((entry.expires_at_unix_ms, path.as_str()), ()).map_err(unavailable)?;
         self.usage.add(key.namespace.as_str(), size(key, &entry.value));
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn remove(
@@ -342,6 +370,31 @@ impl Storage for RedbStorage {
             let transaction = database.begin_read().map_err(unavailable)?;
             let entries = transaction.open_table(ENTRIES).map_err(unavailable)?;
             list(&entries, namespace.as_str(), (&prefix, after.as_deref()), limit, now)
+        })
+        .await
+        .map_err(unavailable)?
+    }
+
+    async fn replace(&self, key: Key, expected: Vec<u8>, value: Vec<u8>, now: u64) -> Result<bool, StorageError> {
+        match self.change(Change::Replace(key, expected, value), now).await? {
+            Done::Swapped(swapped) => Ok(swapped),
+            _ => Err(unavailable("the storage answered another question")),
+        }
+    }
+
+    async fn namespaces(&self) -> Result<Vec<Namespace>, StorageError> {
+        let database = Arc::clone(&self.database);
+        tokio::task::spawn_blocking(move || {
+            let transaction = database.begin_read().map_err(unavailable)?;
+            let entries = transaction.open_table(ENTRIES).map_err(unavailable)?;
+            let (mut namespaces, mut from) = (Vec::new(), String::new());
+            while let Some(row) = entries.range(from.as_str()..).map_err(unavailable)?.next() {
+                let namespace = namespace_of(row.map_err(unavailable)?.0.value()).to_owned();
+                // The first that can be another's: after a slash comes a zero.
+                from = format!("{namespace}0");
+                namespaces.push(Namespace(namespace.into()));
+            }
+            Ok(namespaces)
         })
         .await
         .map_err(unavailable)?

@@ -12,7 +12,7 @@ use ring::hkdf;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
-use super::{Entry, Key, Namespace, Storage, StorageError};
+use super::{Entry, Key, Namespace, Renewed, Storage, StorageError};
 
 /// What a sealed value begins with.
 const MARK: &[u8; 5] = b"DGSV\x01";
@@ -24,6 +24,8 @@ const SALT: usize = 32;
 const HEADER: usize = MARK.len() + KEY_NAME + SALT;
 /// How often a compare-and-swap looks again after another host changed the same value to what it was.
 const ATTEMPTS: usize = 8;
+/// Entries that are looked at together while everything is sealed anew.
+const PAGE: usize = 256;
 
 /// A key of 256 bits. It can't be printed.
 #[derive(Clone)]
@@ -53,6 +55,11 @@ impl SealingKey {
     /// Tells keys apart without showing them: the beginning of the key's SHA-256.
     pub fn name(&self) -> String {
         shown(&self.name)
+    }
+
+    /// Whether it sealed this.
+    fn sealed(&self, stored: &[u8]) -> bool {
+        stored.strip_prefix(MARK).is_some_and(|rest| rest.starts_with(&self.name))
     }
 
     /// The key of one value.
@@ -204,6 +211,38 @@ impl Storage for Sealed {
             Ok((key.name, value))
         };
         stored.into_iter().map(open).collect()
+    }
+
+    async fn namespaces(&self) -> Result<Vec<Namespace>, StorageError> {
+        self.inner.namespaces().await
+    }
+
+    /// One value after the other, beside everything else that is done. A value that changes meanwhile is sealed by who changes it.
+    async fn renew(&self, now_unix_ms: u64) -> Result<Renewed, StorageError> {
+        let mut renewed = Renewed::default();
+        let Some(present) = &self.protection.key else { return Ok(renewed) };
+        for namespace in self.inner.namespaces().await? {
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.inner.list(&namespace, "", after.as_deref(), PAGE, now_unix_ms).await?;
+                let is_last = page.len() < PAGE;
+                after = page.last().map(|(name, _)| name.clone());
+                for (name, stored) in page.into_iter().filter(|(_, stored)| !present.sealed(stored)) {
+                    let key = Key { namespace: namespace.clone(), name };
+                    let place = key.path();
+                    let Ok(value) = self.open(&place, stored.clone()) else {
+                        renewed.unreadable += 1;
+                        continue;
+                    };
+                    let value = self.seal(&place, value)?;
+                    renewed.sealed += u64::from(self.inner.replace(key, stored, value, now_unix_ms).await?);
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(renewed)
     }
 
     async fn sweep(&self, now_unix_ms: u64) -> Result<u64, StorageError> {

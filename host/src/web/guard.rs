@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, OriginalUri, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
@@ -29,11 +29,15 @@ use crate::telemetry::{self, span};
 
 /// What a path that isn't one of ours is called in log and metrics: whatever was asked for is in neither.
 const NO_ROUTE: &str = "(none)";
+/// Bytes of a body that is read before its request waits for its turn: a callback has some 2 KiB.
+const EARLY_BODY_BYTES: u64 = 4 << 10;
 
 /// The requests of one router.
 pub(super) struct Guard {
     rates: Rates,
     places: Semaphore,
+    queue: Semaphore,
+    wait: Duration,
     body_timeout: Duration,
     trusted: TrustedProxies,
     metrics: ServiceMetrics,
@@ -44,10 +48,31 @@ impl Guard {
         Arc::new(Self {
             rates: Rates::new(&config.limits, metrics.clone()),
             places: Semaphore::new(config.limits.requests as usize),
+            // Our own listener has no more requests than connections; the application around a router may have.
+            queue: Semaphore::new(config.limits.connections as usize),
+            wait: config.limits.requests_wait,
             body_timeout: config.limits.body_timeout,
             trusted: config.trusted_proxies.clone(),
             metrics,
         })
+    }
+
+    /// A place among the requests that are worked on, first come, first served: a crowd waits here, where a request holds little
+    /// more than its head, and not for a slot of the component, where it holds ten times as much.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, Answer> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        if let Ok(_in_queue) = self.queue.try_acquire() {
+            let _waits = self.metrics.waits();
+            if let Ok(Ok(place)) = tokio::time::timeout(self.wait, self.places.acquire()).await {
+                return Ok(place);
+            }
+        }
+        self.metrics.turned_away("requests");
+        let message = "Too many people are signing in right now. Please try again in a moment.";
+        let busy = Answer::new(StatusCode::SERVICE_UNAVAILABLE, "service_busy", message, true);
+        Err(Answer { retry_after_s: Some(1), keeps_transaction: true, ..busy })
     }
 
     /// For a step of a sign-in: whether whoever asks may take it.
@@ -121,25 +146,63 @@ pub(super) async fn observe(State(guard): State<Arc<Guard>>, mut request: Reques
     response
 }
 
-/// Innermost: lets a request through to its handler, with its whole body, or answers it.
+/// Innermost: lets a request through to its handler, with its whole body, when it is its turn; or answers it.
 pub(super) async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let trace = request.extensions().get::<TraceId>().cloned().unwrap_or_default();
     let form = Form::of(&request);
-    let Ok(_place) = guard.places.try_acquire() else {
-        guard.metrics.turned_away("requests");
-        let message = "Too many people are signing in right now. Please try again in a moment.";
-        let busy = Answer::new(StatusCode::SERVICE_UNAVAILABLE, "service_busy", message, true);
-        return form.answer(&Answer { retry_after_s: Some(1), keeps_transaction: true, ..busy }, &trace);
+    let waits = !is_at_once(&request);
+    // A client that leaves is noticed while its request waits only if nothing of it is unread. What is larger would cost too much.
+    let early = http_body::Body::size_hint(request.body()).upper().is_some_and(|bytes| bytes <= EARLY_BODY_BYTES);
+    let admitted = async {
+        let request = if early { whole(request, guard.body_timeout).await.map_err(unread)? } else { request };
+        let request = if waits && guard.places.available_permits() == 0 { on_its_own(request) } else { request };
+        let place = if waits { Some(guard.place().await.map_err(|answer| (answer, !early))?) } else { None };
+        let request = if early { request } else { whole(request, guard.body_timeout).await.map_err(unread)? };
+        Ok((request, place))
     };
-    match whole(request, guard.body_timeout).await {
-        Ok(request) => next.run(request).await,
-        Err(answer) => {
+    match admitted.await {
+        Ok((request, _place)) => next.run(request).await,
+        Err((answer, is_unread)) => {
             let mut response = form.answer(&answer, &trace);
-            // What is left of the body is not read: so this connection can't go on.
-            response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+            if is_unread {
+                // What is left of the body is not read: so this connection can't go on.
+                response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+            }
             response
         }
     }
+}
+
+/// The same request, sharing no memory with the buffer that it was read into: that has 8 KiB, and a request that waits a few hundred
+/// bytes.
+fn on_its_own(request: Request) -> Request {
+    let (mut parts, body) = request.into_parts();
+    let copy = |uri: &Uri| Uri::try_from(uri.to_string());
+    if let Ok(uri) = copy(&parts.uri) {
+        parts.uri = uri;
+    }
+    if let Some(OriginalUri(original)) = parts.extensions.get_mut::<OriginalUri>()
+        && let Ok(uri) = copy(original)
+    {
+        *original = uri;
+    }
+    for value in parts.headers.values_mut() {
+        if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = own;
+        }
+    }
+    Request::from_parts(parts, body)
+}
+
+fn unread(answer: Answer) -> (Answer, bool) {
+    (answer, true)
+}
+
+/// Pages and what belongs to them are answered from memory, whatever a crowd of sign-ins waits for.
+fn is_at_once(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let is_page = route.contains("/assets/") || route.ends_with("/sign-in") || route.ends_with("/providers");
+    is_page && matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 /// A request with its body, which is small, and there in time.
@@ -156,7 +219,8 @@ async fn whole(request: Request, limit: Duration) -> Result<Request, Answer> {
         return Err(oversized());
     }
     match tokio::time::timeout(limit, axum::body::to_bytes(body, BODY_BYTES)).await {
-        Ok(Ok(bytes)) => Ok(Request::from_parts(parts, Body::from(bytes))),
+        // A copy: what was read is a part of the connection's buffer, which would stay for it.
+        Ok(Ok(bytes)) => Ok(Request::from_parts(parts, Body::from(Bytes::copy_from_slice(&bytes)))),
         Ok(Err(error)) if is_over_limit(&error) => Err(oversized()),
         Ok(Err(_)) => Err(Answer::malformed("The request's body broke off.")),
         Err(_) => {

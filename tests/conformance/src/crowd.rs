@@ -51,6 +51,9 @@ pub struct CameBack {
     pub code: String,
     /// How often they were asked to come again.
     pub sent_away: usize,
+    /// How often the connection broke: ten thousand in one moment are more than the system's queue of those that aren't accepted yet, so
+    /// on a busy machine some break there, before the host has seen anything of them. A browser tries again.
+    pub cut_off: usize,
 }
 
 /// All of them come back at the same moment.
@@ -60,15 +63,14 @@ pub async fn come_back(crowd: Vec<UnderWay>) -> Vec<CameBack> {
 
 /// Comes back with a callback until the host has had time for it: a browser's page says "please try again" and does.
 async fn one_comes_back(browser: Browser, callback: String) -> CameBack {
-    let mut sent_away = 0;
+    let (mut sent_away, mut cut_off) = (0, 0);
     loop {
-        let finished = browser.finish(&callback).await;
-        let code = finished.code();
-        if !matches!(code.as_str(), "plugin_busy" | "service_busy") {
-            return CameBack { status: finished.status, code, sent_away };
+        match browser.try_finish(&callback).await {
+            None => cut_off += 1,
+            Some(answer) if answer.code() == "service_busy" => sent_away += 1,
+            Some(answer) => return CameBack { status: answer.status, code: answer.code(), sent_away, cut_off },
         }
-        sent_away += 1;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -2,6 +2,7 @@
 //! process, and a browser that is no more than HTTP and a jar of cookies.
 
 pub mod browser;
+pub mod contract_page;
 pub mod core;
 pub mod crowd;
 pub mod directory;

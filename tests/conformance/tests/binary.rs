@@ -123,13 +123,25 @@ async fn killed_amid_two_hundred_sign_ins_nothing_is_lost_and_nothing_good_twice
     }
     control.clear_faults();
     let redeemed = control.count(Side::Login, "*/token");
-    let begun = std::time::Instant::now();
-    let _child = service.spawn().await;
-    println!("the storage is open and the host serves after {:?}", begun.elapsed());
+    // Others may keep this machine busy: the quickest of three starts after a kill.
+    let mut starts = Vec::new();
+    let mut child = None;
+    for _ in 0..3 {
+        drop(child.take());
+        let begun = std::time::Instant::now();
+        child = Some(service.spawn().await);
+        starts.push(begun.elapsed());
+        if starts.iter().any(|took| *took < Duration::from_secs(1)) {
+            break;
+        }
+        child.as_mut().expect("it was started").kill().await.unwrap();
+    }
+    println!("the storage is open and the host serves after {starts:?}");
+    assert!(starts.iter().any(|took| *took < Duration::from_secs(1)), "{starts:?}");
     let (mut in_before, mut in_after, mut lost) = (0, 0, 0);
-    for (browser, callback, cookie, before) in all {
+    for (browser, callback, cookie, before) in &all {
         browser.set_cookie(&cookie.0, &cookie.1);
-        let after = browser.finish(&callback).await;
+        let after = browser.finish(callback).await;
         match (before, after.status, after.code().as_str()) {
             (Some(200), 400, "transaction_unknown") => in_before += 1,
             // Whatever it was doing when it was killed, the transaction was taken: the person starts again.
@@ -143,6 +155,12 @@ async fn killed_amid_two_hundred_sign_ins_nothing_is_lost_and_nothing_good_twice
     assert_eq!(in_before + lost + in_after, 200);
     assert!(in_after > 0 && lost > 0, "the kill came amid them: {in_before} {lost} {in_after}");
     // No code was redeemed twice: what is new are the sign-ins that had not been worked on.
+    assert_eq!(control.count(Side::Login, "*/token") - redeemed, in_after);
+    for (browser, callback, cookie, _) in &all {
+        browser.set_cookie(&cookie.0, &cookie.1);
+        let again = browser.finish(callback).await;
+        assert_eq!((again.status, again.code().as_str()), (400, "transaction_unknown"), "{}", again.body);
+    }
     assert_eq!(control.count(Side::Login, "*/token") - redeemed, in_after);
     assert_eq!(Browser::new(&service.url).sign_in(person::ADA).await.status, 200);
 }

@@ -163,6 +163,68 @@ async fn check_finds_the_host_s_and_the_component_s_problems_at_once() {
 }
 
 #[tokio::test]
+async fn check_goes_on_behind_what_it_cannot_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"public_url = "enroll.example.com"
+listen = "localhost:8080"
+plugin = "nothing.wasm"
+trusted_proxies = ["10.0.0.300"]
+[plugins]
+trusted_keys = ["no key"]
+[storage]
+url = "redb:no-folder/state.redb"
+key_file = "no-key"
+[tls]
+certificate_file = "certificate.pem"
+[limits]
+requests = 0
+[handover]
+kind = "core"
+url = "https://core.example/api"
+[audit]
+file = "no-folder/audit.jsonl"
+[[provider]]
+id = "Entra ID"
+kind = "microsft"
+base_url = "login.microsoftonline.com"
+client_secret_file = "no-secret"
+logo_file = "no-logo.svg"
+"#;
+    std::fs::write(folder.path().join("openid.toml"), text).unwrap();
+    let config = folder.path().join("openid.toml");
+    let (code, out, err) = run(&["check", "--json", "--config", config.to_str().unwrap()]).await;
+    assert_eq!(code, Some(1), "{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let mut paths: Vec<_> = report["problems"].as_array().unwrap().iter().map(|problem| &problem["path"]).collect();
+    paths.sort_by_key(|path| path.as_str());
+    let expected = [
+        "audit.file",
+        "handover.token_file",
+        "handover.url",
+        "limits.requests",
+        "listen",
+        "plugin",
+        "plugins.trusted_keys",
+        "provider.Entra ID.base_url",
+        "provider.Entra ID.client_id",
+        "provider.Entra ID.client_secret_file",
+        "provider.Entra ID.id",
+        "provider.Entra ID.kind",
+        "provider.Entra ID.logo_file",
+        "public_url",
+        "storage.key_file",
+        "storage.url",
+        "tls.private_key_file",
+        "trusted_proxies",
+    ];
+    assert_eq!(paths, expected, "{report}");
+    for problem in report["problems"].as_array().unwrap() {
+        let what_to_do = problem["hint"].as_str().is_some_and(|hint| !hint.is_empty());
+        assert!(problem["line"].is_u64() && (what_to_do || problem["path"] == "plugin"), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn check_tells_programs_what_people_read() {
     let service = Service::prepare(HostOptions::default()).await;
     let (code, out, err) = run(&["check", "--json", "--config", &service.config()]).await;

@@ -148,25 +148,85 @@ async fn more_connections_than_there_are_places() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_requests_than_are_worked_on() {
-    let stack = Entra::start(limited("requests = 1")).await;
+/// A sign-in that is worked on until its provider answers, in five seconds.
+async fn slow_sign_in(stack: &Entra) -> tokio::task::JoinHandle<Answer> {
     let browser = stack.browser();
     let callback = browser.callback_url(person::ADA).await;
     let control = stack.entra.control();
-    control.add_fault(Fault::new(FaultAction::Delay { delay_ms: 3000 }).on(Side::Login).path("*/token"));
-    let (finished, ()) = tokio::join!(browser.finish(&callback), async {
-        assert!(control.wait_for_requests(Side::Login, "*/token", 1, Duration::from_secs(20)).await);
-        for (path, status) in [("/openid/sign-in", 503), ("/api/v1/openid/providers", 503), ("/health", 200)] {
-            let other = stack.browser().get(path).await;
-            assert_eq!(other.status, status, "{path}: {}", other.body);
-            if status == 503 {
-                assert_eq!((other.code().as_str(), header(&other, "retry-after")), ("service_busy", "1"), "{path}");
-            }
+    control.add_fault(Fault::new(FaultAction::Delay { delay_ms: 5000 }).on(Side::Login).path("*/token"));
+    let finishing = tokio::spawn(async move { browser.finish(&callback).await });
+    assert!(control.wait_for_requests(Side::Login, "*/token", 1, Duration::from_secs(20)).await);
+    finishing
+}
+
+const WAITING: &str = "defguard_openid_http_requests_waiting";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_requests_than_are_worked_on_wait_for_their_turn() {
+    let stack = Entra::start(limited("requests = 1")).await;
+    let finishing = slow_sign_in(&stack).await;
+    let waiting = stack.browser();
+    let waiting = tokio::spawn(async move { waiting.auth_info().await });
+    metric_becomes(&stack, "one waits", WAITING, |waiting| waiting > 0.0).await;
+    // Pages wait for nobody.
+    for path in ["/openid/sign-in", "/openid/assets/style.css", "/api/v1/openid/providers", "/health", "/ready"] {
+        let page = tokio::time::timeout(Duration::from_secs(2), stack.browser().get(path)).await;
+        assert_eq!(page.expect("at once").status, 200, "{path}");
+    }
+    assert!(!finishing.is_finished() && !waiting.is_finished());
+    assert_eq!(finishing.await.unwrap().status, 200);
+    assert_eq!(waiting.await.unwrap().status, 200, "its turn came");
+    assert!(metric(&stack, WAITING) < 1.0);
+    assert!(metric(&stack, &format!("{ENDED}{{reason=\"requests\"}}")) < 1.0, "nobody was sent away");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_too_long_is_asked_to_come_again() {
+    for (wait, name) in [(0, "nobody waits"), (1, "a second")] {
+        let stack = Entra::start(limited(&format!("requests = 1\nrequests_wait_s = {wait}"))).await;
+        let other = stack.browser();
+        let callback = other.callback_url(person::ADA).await;
+        let finishing = slow_sign_in(&stack).await;
+        let before = Instant::now();
+        for answer in [stack.browser().auth_info().await, other.finish(&callback).await] {
+            assert_eq!((answer.status, answer.code().as_str()), (503, "service_busy"), "{name}: {}", answer.body);
+            assert_eq!(header(&answer, "retry-after"), "1", "{name}");
+            assert!(answer.cookies.is_empty(), "{name}: the sign-in isn't over: {:?}", answer.cookies);
         }
-    });
-    assert_eq!(finished.status, 200, "{}", finished.body);
-    assert_eq!(stack.browser().get("/openid/sign-in").await.status, 200, "afterwards");
+        assert!(before.elapsed() >= Duration::from_secs(2 * wait), "{name}: {:?}", before.elapsed());
+        assert!(metric(&stack, &format!("{ENDED}{{reason=\"requests\"}}")) > 1.0, "{name}");
+        assert_eq!(finishing.await.unwrap().status, 200, "{name}");
+        assert_eq!(other.finish(&callback).await.status, 200, "{name}: afterwards");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_while_waiting_has_used_nothing() {
+    let stack = Entra::start(limited("requests = 1")).await;
+    let left = stack.browser();
+    let callback = left.callback_url(person::ADA).await;
+    let finishing = slow_sign_in(&stack).await;
+    let cookies: Vec<_> = left.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut parameters = serde_json::json!({ "type": "enrollment" });
+    for (name, value) in url::Url::parse(&callback).unwrap().query_pairs() {
+        parameters[name.as_ref()] = value.into();
+    }
+    let body = parameters.to_string();
+    let mut client = Raw::connect(&stack.host.url).await;
+    client
+        .send(format!(
+            "POST /api/v1/openid/callback HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncookie: {}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            cookies.join("; "),
+            body.len()
+        ))
+        .await;
+    metric_becomes(&stack, "it waits", WAITING, |waiting| waiting > 0.0).await;
+    drop(client);
+    metric_becomes(&stack, "it is gone", WAITING, |waiting| waiting < 1.0).await;
+    assert!(!finishing.is_finished(), "before its turn came");
+    assert_eq!(finishing.await.unwrap().status, 200);
+    assert_eq!(left.finish(&callback).await.status, 200, "the transaction is good yet");
 }
 
 fn header<'a>(answer: &'a Answer, wanted: &str) -> &'a str {

@@ -10,6 +10,7 @@ mod core_faults;
 mod core_people;
 mod credentials;
 mod directory_at_login;
+mod documentation;
 mod entra_forms;
 mod independent;
 mod limits;

@@ -48,6 +48,8 @@ async fn from_a_signature_to_the_service_and_back() {
         (&Value::from(true), &Value::from(sha256(&variant(0))))
     );
     assert_eq!(listed["files"][0]["in_use"], true, "{listed}");
+    let (code, _, err) = run(&["plugin", "rollback", "--config", &config]).await;
+    assert!(code == Some(1) && err.contains("there is no former plugin to go back to"), "{err}");
 
     // A new one: tried, refused unsigned, signed, loaded.
     std::fs::write(folder.join("next.wasm"), variant(1)).unwrap();

@@ -133,6 +133,68 @@ async fn what_is_in_redis_tells_nothing() {
     assert!(values >= 3, "a transaction, a link, an account, a token: {values}");
 }
 
+/// Reads the log of a process until it says something.
+async fn until_it_says(child: &mut tokio::process::Child, wanted: &str) -> String {
+    use tokio::io::AsyncBufReadExt as _;
+    let mut lines = tokio::io::BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let reading = async {
+        let mut text = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            text.push_str(&line);
+            text.push('\n');
+            if line.contains(wanted) {
+                return text;
+            }
+        }
+        panic!("it never said {wanted:?}: {text}");
+    };
+    tokio::time::timeout(Duration::from_secs(60), reading).await.expect("within a minute")
+}
+
+/// Two changes of the key, one after the other: after each, the former one isn't needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_key_can_be_given_up() {
+    const SECOND: &str = "c2Vjb25kLXNlY29uZC1zZWNvbmQtc2Vjb25kLXNlYyE=";
+    const THIRD: &str = "dGhpcmQtdGhpcmQtdGhpcmQtdGhpcmQtdGhpcmQtdGg=";
+    let server = RedisServer::start(&[]).await;
+    let service = Service::prepare_over(over(&server)).await;
+    let folder = service.folder.path();
+    let decision = || {
+        let audit = std::fs::read_to_string(folder.join("audit.jsonl")).unwrap();
+        let last: Value = serde_json::from_str(audit.lines().last().unwrap()).unwrap();
+        last["linking"]["decision"].as_str().unwrap_or_default().to_owned()
+    };
+    let mut child = service.spawn().await;
+    assert_eq!(Browser::new(&service.url).sign_in(person::ADA).await.status, 200);
+    assert_eq!(decision(), "new");
+    child.kill().await.unwrap();
+    let config = std::fs::read_to_string(service.config()).unwrap();
+    for (former, present) in [(KEY, SECOND), (SECOND, THIRD)] {
+        std::fs::write(folder.join("storage-key"), present).unwrap();
+        std::fs::write(folder.join("key-before"), former).unwrap();
+        let line = "key_file = \"storage-key\"";
+        let both = config.replace(line, &format!("{line}\nprevious_key_file = \"key-before\""));
+        assert_ne!(both, config);
+        std::fs::write(service.config(), both).unwrap();
+        let mut child = service.spawn().await;
+        let log = until_it_says(&mut child, "everything stored is sealed").await;
+        assert!(!log.contains("unreadable"), "{log}");
+        child.kill().await.unwrap();
+        // Without the former one.
+        std::fs::write(service.config(), &config).unwrap();
+        let mut child = service.spawn().await;
+        let signed_in = Browser::new(&service.url).sign_in(person::ADA).await;
+        assert_eq!(signed_in.status, 200, "{}", signed_in.body);
+        assert_eq!(decision(), "linked");
+        child.kill().await.unwrap();
+    }
+    // The first key was lost long ago: whoever has only that one hears it.
+    std::fs::write(folder.join("storage-key"), KEY).unwrap();
+    let _child = service.spawn().await;
+    let refused = Browser::new(&service.url).sign_in(person::ADA).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "handover_unavailable"), "{}", refused.body);
+}
+
 /// Passes each connection on to the next of two hosts that takes it.
 async fn round_robin(hosts: [SocketAddr; 2], listener: TcpListener) {
     let next = Arc::new(AtomicUsize::new(0));

@@ -125,7 +125,14 @@ pub(super) static KEYS: &[Key] = &[
         "4096",
         "Of these, for each address that isn't a trusted proxy's.",
     ),
-    key("limits.requests", "integer", Some("4096"), "4096", "Requests of ours that are worked on at once."),
+    key("limits.requests", "integer", Some("1024"), "1024", "Steps of sign-ins that are worked on at once; more wait."),
+    key(
+        "limits.requests_wait_s",
+        "integer, seconds",
+        Some("60"),
+        "60",
+        "How long they wait for their turn, before they are asked to come again (503, `service_busy`).",
+    ),
     key(
         "limits.header_timeout_s",
         "integer, seconds",

@@ -96,10 +96,18 @@ fn compatibility(engine: &Engine) -> String {
     format!("{:016x}", hasher.finish())
 }
 
+/// A component that another engine of this process has compiled a moment ago, for this engine.
+pub(in crate::sandbox) fn moved(engine: &Engine, compiled: Component) -> wasmtime::Result<Component> {
+    let code = compiled.serialize()?;
+    drop(compiled);
+    deserialize(engine, &code)
+}
+
 #[expect(
     unsafe_code,
-    reason = "machine code that this host compiled itself: its only caller has verified the HMAC, under a key that only this user \
-              can read, over these very bytes in memory, the plugin's hash and the engine's configuration"
+    reason = "machine code that this host compiled itself: one caller has verified the HMAC, under a key that only this user \
+              can read, over these very bytes in memory, the plugin's hash and the engine's configuration; the other has them from \
+              the compiler"
 )]
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `code` is unchanged output of `Component::serialize`; see the reason above.

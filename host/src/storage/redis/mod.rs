@@ -226,13 +226,31 @@ impl Storage for RedisStorage {
         Ok(found)
     }
 
+    async fn replace(
+        &self,
+        key: Key,
+        expected: Vec<u8>,
+        value: Vec<u8>,
+        now_unix_ms: u64,
+    ) -> Result<bool, StorageError> {
+        let mut invocation = self.scripts.replace.prepare_invoke();
+        scripts::keys(&mut invocation, &key.namespace);
+        invocation.arg(&key.name).arg(now_unix_ms).arg(expected).arg(value);
+        Ok(self.run::<i64>("replace", &invocation).await? == 1)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<Namespace>, StorageError> {
+        let names: Vec<String> = self.command("SMEMBERS", &[&format!("{PREFIX}namespaces")]).await?;
+        Ok(names.into_iter().map(|name| Namespace(name.into())).collect())
+    }
+
     async fn sweep(&self, now_unix_ms: u64) -> Result<u64, StorageError> {
-        let namespaces: Vec<String> = self.command("SMEMBERS", &[&format!("{PREFIX}namespaces")]).await?;
         let mut deleted = 0;
-        for namespace in namespaces {
+        for namespace in self.namespaces().await? {
+            let namespace = namespace.as_str();
             loop {
                 let mut invocation = self.scripts.sweep.prepare_invoke();
-                scripts::names(&mut invocation, &namespace);
+                scripts::names(&mut invocation, namespace);
                 invocation.arg(now_unix_ms).arg(SWEEP).arg(namespace.len() + 1);
                 let now_deleted: u64 = self.run("sweep", &invocation).await?;
                 deleted += now_deleted;

@@ -86,6 +86,14 @@ for _, name in ipairs(names) do drop(name, tonumber(ARGV[3]) + #name) end
 return #names
 ";
 
+/// name, now, the value that is there, the value in its place.
+const REPLACE: &str = r"
+if live(ARGV[1], tonumber(ARGV[2])) ~= ARGV[3] then return 0 end
+redis.call('HSET', v, ARGV[1], ARGV[4])
+redis.call('INCRBY', b, #ARGV[4] - #ARGV[3])
+return 1
+";
+
 /// All of them.
 pub(super) struct Scripts {
     pub(super) get: Script,
@@ -93,12 +101,20 @@ pub(super) struct Scripts {
     pub(super) write: Script,
     pub(super) list: Script,
     pub(super) sweep: Script,
+    pub(super) replace: Script,
 }
 
 impl Default for Scripts {
     fn default() -> Self {
         let script = |text: &str| Script::new(&format!("{COMMON}{text}"));
-        Self { get: script(GET), take: script(TAKE), write: script(WRITE), list: script(LIST), sweep: script(SWEEP) }
+        Self {
+            get: script(GET),
+            take: script(TAKE),
+            write: script(WRITE),
+            list: script(LIST),
+            sweep: script(SWEEP),
+            replace: script(REPLACE),
+        }
     }
 }
 
