@@ -29,7 +29,9 @@ usage: ./build.sh COMMAND
                       FILE.wasm.minisig, by the key in minisign.key (OPENID_SIGNING_KEY names another; it is made if it isn't
                       there, and its password asked for); options are those of 'defguard-openid plugin sign'
   test [FILTER...]    all tests, or those whose name contains a filter; installs what they need on Debian and Ubuntu
-  bench [FILTER...]   the benches, and their table; target/bench.json has the same
+  bench [FILTER...]   the benches (login, service, start, directory), or those that a filter is part of, and their table;
+                      target/bench.json has the same
+  flamegraph          docs/login.svg anew: where a sign-in spends its time (needs perf and inferno)
   fuzz [SECONDS [TARGET...]]
                       the fuzz targets, 20 seconds each if it isn't said (needs the nightly toolchain and cargo-fuzz)
   package             target/package: a Debian package with everything in it, and a bill of materials (CycloneDX); looks at
@@ -197,11 +199,24 @@ run_tests() {
 }
 
 bench() {
-  build entra-emulator bench-table
+  build entra-emulator bench-table native-service sync-once
+  build_hostile
   say "the benches"
   rm -f "$root/target/bench.json"
   in_root cargo bench --locked --workspace --bench '*' -- "$@"
   in_root "$CARGO_TARGET_DIR/release/bench-table"
+}
+
+# The component once more, with its functions' names: in a folder of its own, so that the other isn't compiled anew.
+flamegraph() {
+  build complete-again
+  build_bins pack
+  say "the component, with names"
+  local named="$CARGO_TARGET_DIR/flamegraph"
+  CARGO_PROFILE_PLUGIN_STRIP=none in_root cargo build --locked -p defguard-openid-plugin --features component --target "$wasm" --profile plugin --target-dir "$named"
+  in_root "$CARGO_TARGET_DIR/release/pack" "$named/$wasm/plugin/openid.wasm" "$named/openid.wasm" wit
+  say "docs/login.svg"
+  in_root tests/bench/flamegraph.sh "$named/openid.wasm"
 }
 
 lint() {
@@ -252,6 +267,7 @@ case "$command" in
     ;;
   test) run_tests "$@" ;;
   bench) bench "$@" ;;
+  flamegraph) flamegraph ;;
   fuzz)
     need_rust
     exec "$root/tests/fuzz/run.sh" "$@"

@@ -30,6 +30,10 @@ use bindings::exports::defguard::openid::configuration as config_wit;
 use bindings::exports::defguard::openid::directory as directory_wit;
 use bindings::exports::defguard::openid::login as login_wit;
 
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: crate::allocator::SizeClasses = crate::allocator::SizeClasses::new();
+
 struct Component;
 
 bindings::export!(Component with_types_in bindings);

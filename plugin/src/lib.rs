@@ -22,6 +22,8 @@ pub mod oidc;
 pub mod playground;
 pub mod policy;
 
+#[cfg(any(feature = "component", test))]
+mod allocator;
 #[cfg(feature = "browser")]
 mod browser;
 #[cfg(feature = "component")]

@@ -79,7 +79,8 @@ fn visit<T>(
     let mut trace = Trace::default();
     let metadata =
         discovery::metadata(stage.world(), &provider, &mut trace).unwrap_or_else(|refusal| panic!("{refusal:?}"));
-    let mut directory = Directory::of(stage.world(), &provider, &metadata, &token(stage, tenant));
+    let token = token(stage, tenant);
+    let mut directory = Directory::of(stage.world(), &provider, &metadata, &token);
     let found = what(&provider, &mut directory, &mut trace);
     (found, trace.into_checks())
 }

@@ -57,8 +57,8 @@ enum Way {
     Script(Arc<dyn Script>),
 }
 
-/// Answers in the place of the network: the built-in provider of the plugin's self-test.
-pub(crate) trait Script: Send + Sync {
+/// Answers in the place of the network: the built-in provider of the plugin's self-test, and that of the benches.
+pub trait Script: Send + Sync {
     /// The answer to a request that has passed every check.
     fn answer(&self, url: &Url, body: &[u8]) -> Response;
 }
@@ -96,7 +96,7 @@ impl Outgoing {
     }
 
     /// No sockets at all: every request is answered by a script.
-    pub(crate) fn scripted(script: Arc<dyn Script>) -> Self {
+    pub fn scripted(script: Arc<dyn Script>) -> Self {
         Self { way: Way::Script(script), loopback_allowed: false }
     }
 

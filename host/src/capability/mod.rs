@@ -21,8 +21,7 @@ use std::sync::Arc;
 pub use cache::Cache;
 pub use clock::{Clock, SystemClock};
 pub use credentials::ClientCredential;
-pub(crate) use http::Script;
-pub use http::{Outgoing, OutgoingError};
+pub use http::{Outgoing, OutgoingError, Script};
 pub use inspect::{Connected, Inspector};
 pub use origin::AllowedOrigins;
 

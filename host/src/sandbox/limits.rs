@@ -59,6 +59,9 @@ pub struct Limits {
     /// Where linear memory comes from in place of the pool: for the test that looks into it.
     #[doc(hidden)]
     pub memory_source: Option<MemorySource>,
+    /// Whether perf(1) is told where which compiled function is (`/tmp/perf-PID.map`): for the flame graph of the benches.
+    #[doc(hidden)]
+    pub perf_map: bool,
 }
 
 /// Makes linear memories. Only tests have one: what a component's memory holds can't be seen from outside otherwise.
@@ -134,6 +137,7 @@ impl Default for Limits {
             cache_leases: 16,
             plugin_bytes: 16 << 20,
             memory_source: None,
+            perf_map: false,
             compile_wall: Duration::from_secs(120), // ours takes a second or two
         }
     }

@@ -39,35 +39,38 @@ impl Reader {
 
     fn refuse_unknown(&mut self) {
         let object = std::mem::take(&mut self.object);
-        self.refuse_unknown_below(&object, "");
+        self.refuse_unknown_below(&object, &mut String::new());
         self.object = object;
     }
 
     /// A path of the table of options is a value; what begins such a path is a table; all else is unknown.
-    fn refuse_unknown_below(&mut self, object: &Map<String, Value>, prefix: &str) {
+    fn refuse_unknown_below(&mut self, object: &Map<String, Value>, path: &mut String) {
+        let above = path.len();
         for (key, value) in object {
-            let path = format!("{prefix}{key}");
-            let below = format!("{path}.");
+            path.truncate(above);
+            path.push_str(key);
             if OPTIONS.iter().any(|option| option.path == path) {
                 continue;
             }
+            let is_table = OPTIONS
+                .iter()
+                .any(|option| option.path.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.')));
             match value {
-                Value::Object(inner) if OPTIONS.iter().any(|option| option.path.starts_with(&below)) => {
-                    self.refuse_unknown_below(inner, &below);
+                Value::Object(inner) if is_table => {
+                    path.push('.');
+                    self.refuse_unknown_below(inner, path);
                 }
-                _ if OPTIONS.iter().any(|option| option.path.starts_with(&below)) => {
-                    self.error(&path, format!("expected a table, found {}", kind(value)), "");
-                }
+                _ if is_table => self.error(path, format!("expected a table, found {}", kind(value)), ""),
                 _ => {
-                    let hint = similar(&path).map_or_else(String::new, |known| format!("did you mean {known}?"));
-                    self.error(&path, "unknown key", hint);
+                    let hint = similar(path).map_or_else(String::new, |known| format!("did you mean {known}?"));
+                    self.error(path, "unknown key", hint);
                 }
             }
         }
     }
 
     /// By a path with dots; of a list of tables the first is `.1`.
-    fn value(&self, path: &str) -> Option<Value> {
+    fn find(&self, path: &str) -> Option<&Value> {
         let mut keys = path.split('.');
         let mut value = self.object.get(keys.next()?)?;
         for key in keys {
@@ -77,7 +80,11 @@ impl Reader {
                 _ => return None,
             };
         }
-        Some(value.clone())
+        Some(value)
+    }
+
+    fn value(&self, path: &str) -> Option<Value> {
+        self.find(path).cloned()
     }
 
     /// How many tables a list of tables has; each with none but the known keys. The paths in them are `PATH.1.KEY`.
@@ -122,28 +129,27 @@ impl Reader {
     }
 
     pub(super) fn has(&self, path: &str) -> bool {
-        self.value(path).is_some()
+        self.find(path).is_some()
     }
 
     /// A text without white space around it.
     pub(super) fn text(&mut self, path: &str) -> Option<String> {
-        match self.value(path)? {
-            Value::String(text) => {
-                let trimmed = text.trim();
-                if trimmed.is_empty() {
-                    self.error(path, "empty", "");
-                    return None;
-                }
-                if trimmed.len() != text.len() {
-                    self.warning(path, "white space around the value is ignored", "");
-                }
-                Some(trimmed.to_owned())
-            }
+        let (trimmed, had_space) = match self.find(path)? {
+            Value::String(text) => (text.trim().to_owned(), text.trim().len() != text.len()),
             other => {
-                self.error(path, format!("expected a text, found {}", kind(&other)), "");
-                None
+                let found = kind(other);
+                self.error(path, format!("expected a text, found {found}"), "");
+                return None;
             }
+        };
+        if trimmed.is_empty() {
+            self.error(path, "empty", "");
+            return None;
         }
+        if had_space {
+            self.warning(path, "white space around the value is ignored", "");
+        }
+        Some(trimmed)
     }
 
     pub(super) fn required(&mut self, path: &str, hint: &str) -> Option<String> {
@@ -154,11 +160,12 @@ impl Reader {
     }
 
     pub(super) fn flag(&mut self, path: &str) -> bool {
-        match self.value(path) {
+        match self.find(path) {
             None => false,
-            Some(Value::Bool(flag)) => flag,
+            Some(Value::Bool(flag)) => *flag,
             Some(other) => {
-                self.error(path, format!("expected true or false, found {}", kind(&other)), "");
+                let found = kind(other);
+                self.error(path, format!("expected true or false, found {found}"), "");
                 false
             }
         }

@@ -29,8 +29,14 @@ const NAMES_AT_ONCE: usize = 1000;
 /// The longest name of a group that is passed on, in bytes (`wit/login.wit`).
 const MAX_NAME_BYTES: usize = 256;
 
-/// The directory of one person's tenant, for one sign-in.
-pub struct Directory<'a>(Result<Reachable<'a>, String>);
+/// The directory of one person's tenant, for one sign-in. Most sign-ins ask for nothing, so the way there is looked for at the first read.
+pub struct Directory<'a> {
+    world: World<'a>,
+    provider: &'a Provider,
+    metadata: &'a Metadata,
+    token: &'a IdTokenClaims,
+    reached: Option<Result<Reachable<'a>, String>>,
+}
 
 struct Reachable<'a> {
     graph: Graph<'a>,
@@ -40,14 +46,20 @@ struct Reachable<'a> {
 
 impl<'a> Directory<'a> {
     /// Of the person whom the token is about. Asks for nothing yet; if there is nothing to ask, every read says why.
-    pub fn of(world: World<'a>, provider: &'a Provider, metadata: &Metadata, token: &IdTokenClaims) -> Self {
-        Self(reach(world, provider, metadata, token))
+    pub fn of(world: World<'a>, provider: &'a Provider, metadata: &'a Metadata, token: &'a IdTokenClaims) -> Self {
+        Self { world, provider, metadata, token, reached: None }
+    }
+
+    fn reached(&mut self) -> Result<&mut Reachable<'a>, String> {
+        let (world, provider, metadata, token) = (self.world, self.provider, self.metadata, self.token);
+        let reached = self.reached.get_or_insert_with(|| reach(world, provider, metadata, token));
+        reached.as_mut().map_err(|reason| reason.clone())
     }
 
     /// The person's properties by Graph's names, `id` besides. A failure is noted and ends nothing.
     pub fn user(&mut self, properties: &[&str], trace: &mut Trace) -> Option<Map<String, Value>> {
         const CHECK: &str = "directory.user";
-        match self.0.as_mut().map_err(|reason| reason.clone()).and_then(|reachable| reachable.user(properties)) {
+        match self.reached().and_then(|reachable| reachable.user(properties)) {
             Ok(user) => {
                 trace.pass(CHECK, format!("{} properties", properties.len()));
                 Some(user)
@@ -62,7 +74,7 @@ impl<'a> Directory<'a> {
     /// The identifiers of all groups that the person is in, nested ones as well, in order; or why they can't be learned.
     pub fn groups(&mut self, security_only: bool, trace: &mut Trace) -> Result<BTreeSet<String>, String> {
         const CHECK: &str = "directory.groups";
-        match self.0.as_mut().map_err(|reason| reason.clone()).and_then(|reachable| reachable.groups(security_only)) {
+        match self.reached().and_then(|reachable| reachable.groups(security_only)) {
             Ok((groups, pages)) => {
                 trace.pass(CHECK, format!("{} groups, pages: {pages}", groups.len()));
                 Ok(groups)
@@ -77,7 +89,7 @@ impl<'a> Directory<'a> {
     /// Names of groups; what isn't there has none. A failure leaves all without: it is noted and ends nothing.
     pub fn group_names(&mut self, ids: &[&str], trace: &mut Trace) -> BTreeMap<String, String> {
         const CHECK: &str = "directory.group_names";
-        match self.0.as_mut().map_err(|reason| reason.clone()).and_then(|reachable| reachable.names(ids)) {
+        match self.reached().and_then(|reachable| reachable.names(ids)) {
             Ok(names) => {
                 trace.pass(CHECK, format!("{} of {}", names.len(), ids.len()));
                 names

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ecdsa::P256Key;
@@ -56,25 +56,53 @@ struct Document {
     keys: Vec<Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Members {
     kty: String,
-    #[serde(rename = "use")]
+    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
     usage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     key_ops: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     alg: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     crv: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     n: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     e: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     x: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     y: Option<String>,
+}
+
+/// What is kept of a set between two logins: the keys that can verify, and of each what is read. Certificates, which are most of what
+/// providers publish, aren't in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptJwkSet(Vec<Members>);
+
+impl KeptJwkSet {
+    /// The keys.
+    pub fn keys(&self) -> JwkSet {
+        let mut set = JwkSet::default();
+        self.0.iter().for_each(|members| set.add(parse_key(members)));
+        set
+    }
 }
 
 impl JwkSet {
     /// Parses a set.
     pub fn parse(bytes: &[u8]) -> Result<Self, JwkSetError> {
+        Self::parse_and_keep(bytes).map(|(set, _)| set)
+    }
+
+    /// Parses a set; and what is to be kept of it.
+    pub fn parse_and_keep(bytes: &[u8]) -> Result<(Self, KeptJwkSet), JwkSetError> {
         if bytes.len() > MAX_JWKS_BYTES as usize {
             return Err(JwkSetError::Malformed(format!("{} bytes, at most {MAX_JWKS_BYTES} are read", bytes.len())));
         }
@@ -87,19 +115,31 @@ impl JwkSet {
         if document.keys.len() > MAX_KEYS {
             return Err(JwkSetError::TooMany(document.keys.len()));
         }
-        let mut set = Self::default();
+        let (mut set, mut kept) = (Self::default(), KeptJwkSet::default());
         for value in document.keys {
-            match parse_key(value) {
-                Ok(key) => set.keys.push(key),
-                Err(reason) => set.passed_over = (set.passed_over.0.saturating_add(1), Some(reason)),
+            match serde_json::from_value::<Members>(value) {
+                Ok(members) => {
+                    let key = parse_key(&members);
+                    if key.is_ok() {
+                        kept.0.push(members);
+                    }
+                    set.add(key);
+                }
+                Err(error) => set.add(Err(format!("not a key: {error}"))),
             }
         }
-        Ok(set)
+        Ok((set, kept))
+    }
+
+    fn add(&mut self, key: Result<Jwk, String>) {
+        match key {
+            Ok(key) => self.keys.push(key),
+            Err(reason) => self.passed_over = (self.passed_over.0.saturating_add(1), Some(reason)),
+        }
     }
 }
 
-fn parse_key(value: Value) -> Result<Jwk, String> {
-    let members: Members = serde_json::from_value(value).map_err(|error| format!("not a key: {error}"))?;
+fn parse_key(members: &Members) -> Result<Jwk, String> {
     // RFC 7517 sections 4.2 and 4.3: a key for encryption doesn't verify.
     if members.usage.as_deref().is_some_and(|usage| usage != "sig") {
         return Err("its use isn't sig".into());
@@ -114,11 +154,11 @@ fn parse_key(value: Value) -> Result<Jwk, String> {
         None => None,
         Some(name) => Some(name.parse().map_err(|()| "its alg is none of ours".to_owned())?),
     };
-    let key = key(&members)?;
+    let key = key(members)?;
     if algorithm.is_some_and(|algorithm| !key.fits(algorithm)) {
         return Err("its alg doesn't fit its kty".into());
     }
-    Ok(Jwk { kid: members.kid, algorithm, issuer: members.issuer, key })
+    Ok(Jwk { kid: members.kid.clone(), algorithm, issuer: members.issuer.clone(), key })
 }
 
 fn key(members: &Members) -> Result<VerifyingKey, String> {

@@ -5,13 +5,15 @@ mod algorithm;
 mod ecdsa;
 mod eddsa;
 mod jwk;
+mod montgomery;
+mod pss;
 mod rsa;
 mod unique;
 
 pub use algorithm::SigningAlgorithm;
 pub use ecdsa::P256Key;
 pub use eddsa::Ed25519Key;
-pub use jwk::{Jwk, JwkSet, JwkSetError, MAX_JWKS_BYTES, MAX_KEYS};
+pub use jwk::{Jwk, JwkSet, JwkSetError, KeptJwkSet, MAX_JWKS_BYTES, MAX_KEYS};
 pub use rsa::{MAX_BITS, MIN_BITS, RsaKey, RsaKeyError};
 pub use unique::{UniqueObject, parse_unique_object};
 

@@ -32,17 +32,17 @@ pub struct Trace(Vec<Check>);
 impl Trace {
     /// Notes a good check.
     pub fn pass(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.note(name, Verdict::Pass, &detail.into());
+        self.note(name, Verdict::Pass, detail.into());
     }
 
     /// Notes a bad one.
     pub fn fail(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.note(name, Verdict::Fail, &detail.into());
+        self.note(name, Verdict::Fail, detail.into());
     }
 
     /// Notes that there was nothing to check.
     pub fn skip(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.note(name, Verdict::Skip, &detail.into());
+        self.note(name, Verdict::Skip, detail.into());
     }
 
     /// All of them.
@@ -50,8 +50,11 @@ impl Trace {
         self.0
     }
 
-    fn note(&mut self, name: &'static str, verdict: Verdict, detail: &str) {
-        self.0.push(Check { name, verdict, detail: cut(detail, DETAIL_BYTES) });
+    fn note(&mut self, name: &'static str, verdict: Verdict, detail: String) {
+        // Nearly all of them are short, and of visible ASCII.
+        let is_good = detail.len() <= DETAIL_BYTES && detail.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let detail = if is_good { detail } else { cut(&detail, DETAIL_BYTES) };
+        self.0.push(Check { name, verdict, detail });
     }
 }
 

@@ -1,7 +1,7 @@
 //! OpenID Connect Discovery 1.0 (section 4) and RFC 8414: where the provider's endpoints are. What the document says is
 //! believed only as far as it fits the configuration; for Entra see entra_graph §1.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::fetch::Document;
@@ -44,7 +44,8 @@ pub struct Metadata {
     pub entra: Option<EntraExpectations>,
 }
 
-#[derive(Deserialize)]
+/// The members that are read.
+#[derive(Serialize, Deserialize)]
 struct RawDocument {
     issuer: String,
     authorization_endpoint: String,
@@ -64,8 +65,12 @@ struct RawDocument {
 pub fn metadata(world: World<'_>, provider: &Provider, trace: &mut Trace) -> Result<Metadata, Refusal> {
     let (url, key) = (address(provider), cache_key(provider, "discovery"));
     let document = Document { key: &key, name: CHECK, url: &url, max_bytes: MAX_BYTES };
-    let body = document.get(world, &|body| read(provider, body).map(|_| ()))?;
-    let metadata = read(provider, &body)?;
+    let content = document.get(world, &|body| {
+        let content = parse(body)?;
+        read(provider, &content)?;
+        Ok(content)
+    })?;
+    let metadata = read(provider, &content)?;
     trace.pass(CHECK, provider.base_url.as_str());
     Ok(metadata)
 }
@@ -74,7 +79,7 @@ pub fn metadata(world: World<'_>, provider: &Provider, trace: &mut Trace) -> Res
 pub fn probe(world: World<'_>, provider: &Provider) -> Result<(Metadata, Option<String>), Refusal> {
     let url = address(provider);
     let response = Document { key: "", name: CHECK, url: &url, max_bytes: MAX_BYTES }.request(world)?;
-    Ok((read(provider, &response.body)?, response.header("date").map(str::to_owned)))
+    Ok((read(provider, &parse(&response.body)?)?, response.header("date").map(str::to_owned)))
 }
 
 /// Section 4.1 of Discovery: the well-known path after the issuer; Entra's `appid` where the configuration wants it.
@@ -92,26 +97,30 @@ pub(crate) fn cache_key(provider: &Provider, name: &str) -> String {
     format!("{name}/{}", provider.fingerprint.get(..16).unwrap_or_default())
 }
 
-fn read(provider: &Provider, body: &[u8]) -> Result<Metadata, Refusal> {
-    let document: RawDocument = serde_json::from_slice(body).map_err(|error| {
+fn parse(body: &[u8]) -> Result<RawDocument, Refusal> {
+    serde_json::from_slice(body).map_err(|error| {
         // serde's text names the missing member; of a value it says the type only.
         let reason = match error.classify() {
             serde_json::error::Category::Data => error.to_string(),
             _ => "it isn't JSON".to_owned(),
         };
         Refusal::new(&refusal::PROVIDER_ANSWER, CHECK, format!("the discovery document can't be used: {reason}"))
-    })?;
+    })
+}
+
+fn read(provider: &Provider, document: &RawDocument) -> Result<Metadata, Refusal> {
     let (issuer, entra) = issuer(provider, &document.issuer)?;
     let authorization_endpoint = endpoint(provider, "authorization_endpoint", &document.authorization_endpoint)?;
     let token_endpoint = endpoint(provider, "token_endpoint", &document.token_endpoint)?;
     let jwks_uri = endpoint(provider, "jwks_uri", &document.jwks_uri)?;
     let userinfo_endpoint =
-        document.userinfo_endpoint.map(|url| endpoint(provider, "userinfo_endpoint", &url)).transpose()?;
+        document.userinfo_endpoint.as_ref().map(|url| endpoint(provider, "userinfo_endpoint", url)).transpose()?;
     let pushed_request_endpoint = document
         .pushed_authorization_request_endpoint
-        .map(|url| endpoint(provider, "pushed_authorization_request_endpoint", &url))
+        .as_ref()
+        .map(|url| endpoint(provider, "pushed_authorization_request_endpoint", url))
         .transpose()?;
-    let authentication = document.token_endpoint_auth_methods_supported.map_or_else(
+    let authentication = document.token_endpoint_auth_methods_supported.as_ref().map_or_else(
         || vec![ClientAuthentication::SecretBasic],
         |names| names.iter().filter_map(|name| ClientAuthentication::from_name(name)).collect(),
     );
@@ -125,7 +134,7 @@ fn read(provider: &Provider, body: &[u8]) -> Result<Metadata, Refusal> {
         sends_issuer: document.authorization_response_iss_parameter_supported,
         pushed_request_endpoint: pushed_request_endpoint.map(Into::into),
         requires_pushed_requests: document.require_pushed_authorization_requests,
-        response_modes: document.response_modes_supported,
+        response_modes: document.response_modes_supported.clone(),
         entra,
     })
 }

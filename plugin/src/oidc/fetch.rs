@@ -1,6 +1,7 @@
 //! Documents of a provider that many logins share: fetched once, kept an hour, used for up to a day when the provider
 //! can't be reached, and not asked for again at once when it has just failed.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::{Claimed, HttpError, Level, Method, Request, Response, World};
@@ -33,29 +34,32 @@ pub(super) struct Document<'a> {
     pub(super) max_bytes: u32,
 }
 
-/// As it is in the cache.
+/// As it is in the cache: what was read of the document, since each login reads it again. What another version of this
+/// component put there isn't understood, and fetched anew.
 #[derive(Serialize, Deserialize)]
-enum Cached {
-    Good { fetched_at_s: u64, body: String },
+enum Cached<T> {
+    Good { fetched_at_s: u64, content: T },
     Failed { code: String, detail: String },
 }
 
+/// Makes of a document's bytes what is kept of it, or says why it isn't what was asked for.
+pub(super) type Read<'a, T> = &'a dyn Fn(&[u8]) -> Result<T, Refusal>;
+
 impl Document<'_> {
-    /// The document, from the cache or the provider. `check` says whether what came is what was asked for: nothing else
-    /// is kept.
-    pub(super) fn get(
+    /// What `read` makes of the document, from the cache or the provider. Nothing else is kept.
+    pub(super) fn get<T: Serialize + DeserializeOwned>(
         self,
         world: World<'_>,
-        check: &dyn Fn(&[u8]) -> Result<(), Refusal>,
-    ) -> Result<Vec<u8>, Refusal> {
+        read: Read<'_, T>,
+    ) -> Result<T, Refusal> {
         match world.cache.claim(self.key, WAIT_MS) {
             Claimed::Value(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(Cached::Good { fetched_at_s, body }) => Ok(self.refreshed(world, check, fetched_at_s, body)),
+                Ok(Cached::Good { fetched_at_s, content }) => Ok(self.refreshed(world, read, fetched_at_s, content)),
                 Ok(Cached::Failed { code, detail }) => Err(self.remembered(&code, detail)),
-                Err(_) => self.fetch(world, check),
+                Err(_) => self.fetch(world, read),
             },
             Claimed::Fetch => {
-                let outcome = self.fetch(world, check);
+                let outcome = self.fetch(world, read);
                 if let Err(refusal) = &outcome {
                     self.remember_failure(world, refusal);
                 }
@@ -70,17 +74,11 @@ impl Document<'_> {
     }
 
     /// A document that is there, or a newer one if it is this login's turn to fetch it.
-    fn refreshed(
-        self,
-        world: World<'_>,
-        check: &dyn Fn(&[u8]) -> Result<(), Refusal>,
-        fetched_at_s: u64,
-        body: String,
-    ) -> Vec<u8> {
+    fn refreshed<T: Serialize>(self, world: World<'_>, read: Read<'_, T>, fetched_at_s: u64, content: T) -> T {
         let age = world.clock.now_unix_s().saturating_sub(fetched_at_s);
         let pause = format!("{}/refresh", self.key);
         if age >= FRESH_S && world.cache.put_if_absent(&pause, b"", REFRESH_PAUSE_S) {
-            match self.fetch(world, check) {
+            match self.fetch(world, read) {
                 Ok(newer) => return newer,
                 Err(refusal) => world.log.write(
                     Level::Warn,
@@ -89,22 +87,20 @@ impl Document<'_> {
                 ),
             }
         }
-        body.into_bytes()
+        content
     }
 
-    /// Fetches, checks, and keeps.
-    pub(super) fn fetch(
-        self,
-        world: World<'_>,
-        check: &dyn Fn(&[u8]) -> Result<(), Refusal>,
-    ) -> Result<Vec<u8>, Refusal> {
+    /// Fetches, reads, and keeps.
+    pub(super) fn fetch<T: Serialize>(self, world: World<'_>, read: Read<'_, T>) -> Result<T, Refusal> {
         let body = self.request(world)?.body;
-        check(&body)?;
-        let body = String::from_utf8(body)
-            .map_err(|_| Refusal::new(&refusal::PROVIDER_ANSWER, self.name, "the document isn't UTF-8"))?;
-        let cached = Cached::Good { fetched_at_s: world.clock.now_unix_s(), body: body.clone() };
+        let content = read(&body)?;
+        // Members that nobody reads may still be no text: then it is no JSON (RFC 8259 section 8.1).
+        if std::str::from_utf8(&body).is_err() {
+            return Err(Refusal::new(&refusal::PROVIDER_ANSWER, self.name, "the document isn't UTF-8"));
+        }
+        let cached = Cached::Good { fetched_at_s: world.clock.now_unix_s(), content: &content };
         self.put(world, &cached, KEPT_S);
-        Ok(body.into_bytes())
+        Ok(content)
     }
 
     /// Asks the provider, past the cache: an answer that is JSON, and nothing else is known of it.
@@ -125,7 +121,7 @@ impl Document<'_> {
     }
 
     fn remember_failure(self, world: World<'_>, refusal: &Refusal) {
-        let failed = Cached::Failed { code: refusal.rule.code.to_owned(), detail: refusal.check.1.clone() };
+        let failed = Cached::<()>::Failed { code: refusal.rule.code.to_owned(), detail: refusal.check.1.clone() };
         self.put(world, &failed, FAILURE_KEPT_S);
     }
 
@@ -135,7 +131,7 @@ impl Document<'_> {
         Refusal::new(rule, self.name, detail)
     }
 
-    fn put(self, world: World<'_>, cached: &Cached, ttl_s: u32) {
+    fn put<T: Serialize>(self, world: World<'_>, cached: &Cached<T>, ttl_s: u32) {
         // Serialising strings and numbers can't fail; if it did, the next login would fetch again.
         if let Ok(bytes) = serde_json::to_vec(cached) {
             world.cache.put(self.key, &bytes, ttl_s);

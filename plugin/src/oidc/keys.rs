@@ -7,7 +7,7 @@ use super::fetch::Document;
 use super::key_set::{KeySelectionError, select};
 use crate::capability::{Claimed, Level, World};
 use crate::configuration::Provider;
-use crate::jose::{JwkSet, MAX_JWKS_BYTES, SigningAlgorithm};
+use crate::jose::{JwkSet, KeptJwkSet, MAX_JWKS_BYTES, SigningAlgorithm};
 use crate::login::refusal::{self, Refusal};
 use crate::login::trace::Trace;
 
@@ -28,8 +28,8 @@ pub fn keys_for(
 ) -> Result<JwkSet, Refusal> {
     let key = cache_key(provider, "jwks");
     let document = Document { key: &key, name: CHECK, url: &metadata.jwks_uri, max_bytes: MAX_JWKS_BYTES };
-    let check = |body: &[u8]| parse(body).map(|_| ());
-    let set = parse(&document.get(world, &check)?)?;
+    let read = |body: &[u8]| parse(body).map(|(_, kept)| kept);
+    let set = document.get(world, &read)?.keys();
     if !matches!(select(&set, algorithm, kid), Err(KeySelectionError::UnknownKid { .. })) {
         trace.pass(CHECK, format!("{} keys", set.keys.len()));
         return Ok(set);
@@ -37,13 +37,13 @@ pub fn keys_for(
     let guard = cache_key(provider, "jwks-refetch");
     match world.cache.claim(&guard, WAIT_MS) {
         Claimed::Fetch => {
-            let outcome = document.fetch(world, &check);
+            let outcome = document.fetch(world, &read);
             // A failed attempt counts as well.
             world.cache.put(&guard, b"1", REFETCH_PAUSE_S);
             match outcome {
-                Ok(body) => {
+                Ok(kept) => {
                     trace.pass(CHECK, "fetched again for an unknown key");
-                    parse(&body)
+                    Ok(kept.keys())
                 }
                 Err(refusal) => {
                     world.log.write(
@@ -58,7 +58,7 @@ pub fn keys_for(
         Claimed::Value(_) => {
             // Somebody fetched within the pause, perhaps while we waited: look at what is there now.
             trace.skip(CHECK, "not fetched again within 300 s of the last time");
-            parse(&document.get(world, &check)?)
+            Ok(document.get(world, &read)?.keys())
         }
         Claimed::Busy => Ok(set),
     }
@@ -67,15 +67,15 @@ pub fn keys_for(
 /// The set as the provider has it now, past the cache.
 pub fn probe(world: World<'_>, metadata: &Metadata) -> Result<JwkSet, Refusal> {
     let document = Document { key: "", name: CHECK, url: &metadata.jwks_uri, max_bytes: MAX_JWKS_BYTES };
-    parse(&document.request(world)?.body)
+    parse(&document.request(world)?.body).map(|(set, _)| set)
 }
 
-fn parse(body: &[u8]) -> Result<JwkSet, Refusal> {
+fn parse(body: &[u8]) -> Result<(JwkSet, KeptJwkSet), Refusal> {
     let bad = |detail: String| Refusal::new(&refusal::PROVIDER_ANSWER, CHECK, detail);
-    let set = JwkSet::parse(body).map_err(|error| bad(error.to_string()))?;
+    let (set, kept) = JwkSet::parse_and_keep(body).map_err(|error| bad(error.to_string()))?;
     if set.keys.is_empty() {
         let reason = set.passed_over.1.as_deref().unwrap_or("it is empty");
         return Err(bad(format!("no key of the set can verify; of {}: {reason}", set.passed_over.0)));
     }
-    Ok(set)
+    Ok((set, kept))
 }

@@ -170,9 +170,7 @@ async fn measure(scale: Scale) -> Report {
 }
 
 fn main() {
-    // As criterion's benches: `--bench` is cargo's own, other words choose.
-    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
-    if words.peek().is_some() && !words.any(|word| "directory".contains(word.as_str())) {
+    if !bench::is_chosen("directory") {
         return;
     }
     let scale = Scale::from_env();

@@ -1,77 +1,161 @@
-//! The sandboxed sign-in, step by step: an instance, `configuration.validate`, `login.begin`, `login.complete`. The last
-//! one goes over loopback to the emulator's token endpoint, whose own time is in the figure.
+//! The two steps of a sign-in inside this process. `login.complete` is measured after the network has answered: the HTTP capability hands
+//! over an answer that is there already. In turns with it, on the same tokens and keys: the `openidconnect` crate in native code, which
+//! parses the answer, verifies the token and reads its claims; and ring, which verifies the bare signature.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use bench::built;
+use bench::native::Native;
+use bench::offline::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, Signer, Stage};
 use bench::report::{Report, criterion_us};
-use conformance::{Browser, Entra};
+use bench::sample::Sample;
+use conformance::component;
 use criterion::{Criterion, criterion_group};
-use defguard_openid_host::capability::TraceId;
-use defguard_openid_host::gateway::Flow;
-use entra_emulator::fixtures::person;
+use defguard_openid_host::sandbox::{Limits, Plugin, Runtime};
+use openidconnect::Nonce;
 
-fn benches(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let stack = runtime.block_on(Entra::plain());
-    let gateway = std::sync::Arc::clone(&stack.host.gateway);
-    let plugin = gateway.plugin();
+/// What the guest does whose calls of the host are measured.
+const NO_CALLS: &str = "nothing";
+const CALLS: &str = "a-thousand-calls";
+
+/// Sign-ins of one turn, and turns.
+const TURN: usize = 16;
+
+fn turns() -> usize {
+    std::env::var("OPENID_BENCH_TURNS").ok().and_then(|turns| turns.parse().ok()).unwrap_or(60)
+}
+
+/// What one sign-in takes, for each side.
+#[derive(Default)]
+struct Sides {
+    ours: Sample,
+    openidconnect: Sample,
+    ring: Sample,
+}
+
+async fn compare(signer: Signer, with_rule: bool) -> Sides {
+    let stage = Stage::new(signer, &component(), with_rule).await;
+    let provider = &stage.provider;
+    let native = Native::new(
+        provider.discovery.as_bytes(),
+        provider.key_set.as_bytes(),
+        (CLIENT_ID, CLIENT_SECRET),
+        REDIRECT_URI,
+    );
+    let ring = provider.verifier();
+    let mut sides = Sides::default();
+    for turn in 0..=turns() {
+        let mut begun = Vec::new();
+        for _ in 0..TURN {
+            begun.push(stage.begun().await);
+        }
+        let mut measured = Sides::default();
+        for (request, signed, _) in &begun {
+            provider.answers(signed.answer.clone());
+            let started = std::time::Instant::now();
+            let completion = stage.complete(request).await;
+            measured.ours.add(started.elapsed());
+            assert_eq!(completion.identity.email, "ada@contoso.example");
+        }
+        for (_, signed, nonce) in &begun {
+            let nonce = Nonce::new(nonce.clone());
+            let person = measured.openidconnect.time(|| native.complete(&signed.answer, &nonce));
+            assert_eq!(person.email.as_deref(), Some("ada@contoso.example"));
+        }
+        for (_, signed, _) in &begun {
+            measured.ring.time(|| ring.verify(&signed.message, &signed.signature)).unwrap();
+        }
+        // The first turn fetches the documents and warms everything.
+        if turn > 0 {
+            sides.ours.extend(&measured.ours);
+            sides.openidconnect.extend(&measured.openidconnect);
+            sides.ring.extend(&measured.ring);
+        }
+    }
+    sides
+}
+
+/// Name, as figures have it, signer, and whether the policy has a rule in JMESPath. The plain name is what Entra does.
+const CASES: [(&str, Signer, bool); 4] = [
+    ("", Signer::Rsa2048, false),
+    (".rs256-4096", Signer::Rsa4096, false),
+    (".es256", Signer::P256, false),
+    (".with-rule", Signer::Rsa2048, true),
+];
+
+fn compared(runtime: &tokio::runtime::Runtime, report: &mut Report) {
+    for (name, signer, with_rule) in CASES {
+        let sides = runtime.block_on(compare(signer, with_rule));
+        let (ours, theirs, ring) = (sides.ours.median_us(), sides.openidconnect.median_us(), sides.ring.median_us());
+        report.ratio(&format!("login.complete{name}/openidconnect"), ours, theirs);
+        report.ratio(&format!("login.complete{name}/ring"), ours, ring);
+        report.figure(&format!("login.complete{name}_us"), ours);
+        if !with_rule {
+            report.figure(&format!("openidconnect{name}_us"), theirs);
+            report.figure(&format!("ring{name}_us"), ring);
+        }
+        println!("login.complete{name}: {ours:.1} µs, openidconnect {theirs:.1} µs, ring {ring:.1} µs");
+    }
+}
+
+fn steps(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let stage = runtime.block_on(Stage::new(Signer::Rsa2048, &component(), false));
     criterion.bench_function("instance", |bencher| {
-        bencher.to_async(&runtime).iter(|| async { plugin.instantiate_only().await.unwrap() });
+        bencher.to_async(&runtime).iter(|| async { stage.plugin.instantiate_only().await.unwrap() });
     });
     criterion.bench_function("configuration.validate", |bencher| {
-        let json = gateway.provider(None).unwrap().component_json.clone();
-        bencher.to_async(&runtime).iter(|| async { plugin.validate(&json).await.unwrap() });
+        bencher.to_async(&runtime).iter(|| async { stage.plugin.validate(stage.json()).await.unwrap() });
     });
     criterion.bench_function("login.begin", |bencher| {
-        bencher.to_async(&runtime).iter(|| async {
-            let provider = gateway.provider(None).unwrap();
-            gateway.begin(provider, Flow::Enrollment, None, &TraceId::new()).await.unwrap()
-        });
+        bencher.to_async(&runtime).iter(|| stage.begin());
     });
-    criterion.bench_function("login.complete", |bencher| {
-        bencher.to_async(&runtime).iter_custom(|rounds| {
-            let gateway = std::sync::Arc::clone(&gateway);
-            let url = stack.host.url.clone();
-            async move {
-                let mut total = Duration::ZERO;
-                for _ in 0..rounds {
-                    let provider = gateway.provider(None).unwrap();
-                    let begun = gateway.begin(provider, Flow::Enrollment, None, &TraceId::new()).await.unwrap();
-                    let back = Browser::new(&url).at_entra(&begun.url, person::ADA).await.location.unwrap();
-                    let parameters = url::Url::parse(&back).unwrap().query_pairs().into_owned().collect();
-                    let started = Instant::now();
-                    gateway
-                        .complete(provider, Flow::Enrollment, parameters, Some(begun.browser_binding), &TraceId::new())
-                        .await
-                        .unwrap();
-                    total += started.elapsed();
-                }
-                total
-            }
+    // A guest that asks for the time a thousand times, and one that doesn't: what is between them is the way out and back.
+    let sandbox = Arc::new(Runtime::new(Limits { concurrent_calls: 8, ..Limits::default() }).unwrap());
+    let guest = runtime.block_on(Plugin::load(&sandbox, &built("hostile.wasm"))).unwrap();
+    for behaviour in [NO_CALLS, CALLS] {
+        let json = format!(r#"{{"behaviour":"{behaviour}","at":"validate"}}"#);
+        criterion.bench_function(behaviour, |bencher| {
+            bencher.to_async(&runtime).iter(|| async { guest.validate(&json).await.unwrap() });
         });
-    });
+    }
+}
+
+/// Of one thread: what is measured here is one sign-in's work, not how many run beside each other.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 criterion_group!(
     name = all;
     config = Criterion::default().sample_size(50).measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
-    targets = benches
+    targets = steps
 );
 
 fn main() {
-    all();
-    Criterion::default().configure_from_args().final_summary();
+    if !bench::is_chosen("login") {
+        return;
+    }
     let mut report = Report::default();
+    compared(&runtime(), &mut report);
+    if std::env::var_os("OPENID_BENCH_COMPARED_ONLY").is_some() {
+        return;
+    }
+    all();
+    Criterion::default().final_summary();
     for (name, figure) in [
         ("instance", "instantiate_us"),
         ("configuration.validate", "configuration.validate_us"),
         ("login.begin", "login.begin_us"),
-        ("login.complete", "login.complete_us"),
     ] {
         if let Some(microseconds) = criterion_us(name) {
             report.figure(figure, microseconds);
         }
+    }
+    if let (Some(none), Some(thousand)) = (criterion_us(NO_CALLS), criterion_us(CALLS)) {
+        report.figure("host_call_us", (thousand - none) / 1000.0);
     }
     report.add().unwrap();
 }

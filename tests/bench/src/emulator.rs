@@ -76,10 +76,16 @@ fn program() -> PathBuf {
 impl Emulator {
     /// Starts it, and waits until it serves.
     pub fn start(scale: Scale) -> Self {
+        Self::start_for(scale, &[])
+    }
+
+    /// As [`Emulator::start`], with these redirect URIs registered for every application.
+    pub fn start_for(scale: Scale, redirect_uris: &[String]) -> Self {
         let Scale { users, groups, memberships } = scale;
         let mut child = Command::new(program())
             .args(["--login", "127.0.0.1:0", "--graph", "127.0.0.1:0"])
             .args(["--scale", &format!("{users},{groups},{memberships}")])
+            .args(redirect_uris.iter().map(|uri| format!("--redirect-uri={uri}")))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

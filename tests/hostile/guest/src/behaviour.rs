@@ -59,6 +59,8 @@ pub(crate) fn act(behaviour: &str, configuration: &str) -> String {
         "wait" => loop {
             let _ = http::send(&get(&format!("{}/silent", setting(configuration, "base_url").unwrap_or_default())));
         },
+        // For the bench of a call's round trip.
+        "a-thousand-calls" => (0..1000).map(|_| clock::now_unix_ms()).max().unwrap_or_default().to_string(),
         "nothing" => String::from("done"),
         other => format!("there is no behaviour {other}"),
     }

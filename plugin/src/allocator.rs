@@ -1,0 +1,221 @@
+//! The component's allocator. A call makes some thousands of small allocations and is over: its instance, with all its memory, is dropped.
+//! So small blocks come from lists of free blocks of their size class, in a few instructions each way; a block that grows within its class
+//! stays where it is. Large blocks, and the pieces that small ones are cut from, are the general allocator's. Small blocks are never joined
+//! again, so what a call has freed of one size isn't there for another: at most a piece for each class is lost by it.
+//!
+//! There is one thread in a component, and none of this runs beside itself: an allocation calls nobody who allocates here.
+#![allow(unsafe_code, reason = "a global allocator is; each block says why it is sound")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr::null_mut;
+
+/// The smallest class, in bytes, and how blocks are aligned.
+const LEAST: usize = 16;
+/// Classes: 16, 32, 64, … 2048 bytes.
+const CLASSES: usize = 8;
+/// What is asked of the general allocator at a time, in bytes: a multiple of the largest class.
+const PIECE: usize = 32 << 10;
+
+/// A free block: it holds where the next one of its class is.
+struct Free {
+    next: *mut Free,
+}
+
+struct Lists {
+    free: [*mut Free; CLASSES],
+    /// The piece that blocks are cut from: where its rest begins, and how many bytes that has.
+    rest: *mut u8,
+    left: usize,
+}
+
+/// The allocator.
+pub(crate) struct SizeClasses(UnsafeCell<Lists>);
+
+// SAFETY: a component has one thread; natively nothing but a test has one of these, and no two threads have the same.
+unsafe impl Sync for SizeClasses {}
+
+/// Which class has room for it; `None`: it is too large, or aligned in a way that blocks aren't.
+fn class(layout: Layout) -> Option<usize> {
+    if layout.size() > LEAST << (CLASSES - 1) || layout.align() > LEAST {
+        return None;
+    }
+    // 1 to 16 bytes: 0, to 32: 1, to 64: 2.
+    let above = (layout.size().max(1) - 1) / LEAST;
+    Some((usize::BITS - above.leading_zeros()) as usize)
+}
+
+impl SizeClasses {
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(Lists { free: [null_mut(); CLASSES], rest: null_mut(), left: 0 }))
+    }
+}
+
+impl Lists {
+    /// A block of a class whose list is empty, cut from the piece.
+    #[cold]
+    #[inline(never)]
+    fn cut(&mut self, class: usize) -> *mut u8 {
+        let bytes = LEAST << class;
+        if self.left < bytes {
+            let Ok(layout) = Layout::from_size_align(PIECE, LEAST) else { return null_mut() };
+            // SAFETY: the layout's size isn't 0. What was left of the former piece is given up.
+            let piece = unsafe { System.alloc(layout) };
+            if piece.is_null() {
+                return null_mut();
+            }
+            (self.rest, self.left) = (piece, PIECE);
+        }
+        let block = self.rest;
+        // SAFETY: the piece has `left` bytes from `rest` on, and `bytes` is at most that. All sizes are multiples of `LEAST`, to which the
+        // piece is aligned, so every block is.
+        self.rest = unsafe { block.add(bytes) };
+        self.left -= bytes;
+        block
+    }
+}
+
+// SAFETY: a block is handed out once until it is freed: it comes off its list, or is cut off the piece. It has its class's size, which is at
+// least the layout's, and is aligned to `LEAST`, which is at least the layout's alignment. What has no class is the general allocator's from
+// its allocation to its end, since the same layout has the same class each time.
+unsafe impl GlobalAlloc for SizeClasses {
+    #[inline(never)] // or there would be a copy of it in every place that allocates, in a component that is to be small
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some(class) = class(layout) else {
+            // SAFETY: the caller's promise.
+            return unsafe { System.alloc(layout) };
+        };
+        // SAFETY: nothing else has a reference now: one thread, and no call in here comes back to this allocator.
+        let lists = unsafe { &mut *self.0.get() };
+        match lists.free.get_mut(class) {
+            Some(first) if !first.is_null() => {
+                let block = *first;
+                // SAFETY: what is on a list is a free block, written by `dealloc`.
+                *first = unsafe { (*block).next };
+                block.cast()
+            }
+            _ => lists.cut(class),
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let Some(class) = class(layout) else {
+            // SAFETY: the caller's promise, and a layout without a class was the general allocator's.
+            return unsafe { System.dealloc(block, layout) };
+        };
+        // SAFETY: as in `alloc`.
+        let lists = unsafe { &mut *self.0.get() };
+        if let Some(first) = lists.free.get_mut(class) {
+            let block: *mut Free = block.cast();
+            // SAFETY: the block is the caller's no longer, has at least `LEAST` bytes and is aligned to that, which is more than `Free` needs.
+            unsafe { block.write(Free { next: *first }) };
+            *first = block;
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise: `size`, rounded up to the alignment, is no more than `isize::MAX`.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (class(layout), class(wanted)) {
+            (Some(old), Some(new)) if old == new => block,
+            // SAFETY: both are the general allocator's.
+            (None, None) => unsafe { System.realloc(block, layout, size) },
+            _ => {
+                // SAFETY: the caller's promise; the two blocks don't overlap, and both have the smaller of the two sizes.
+                unsafe {
+                    let other = self.alloc(wanted);
+                    if !other.is_null() {
+                        std::ptr::copy_nonoverlapping(block, other, layout.size().min(size));
+                        self.dealloc(block, layout);
+                    }
+                    other
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_by_size() {
+        let of = |size, align| class(Layout::from_size_align(size, align).unwrap());
+        for (size, expected) in [
+            (0, Some(0)),
+            (1, Some(0)),
+            (16, Some(0)),
+            (17, Some(1)),
+            (32, Some(1)),
+            (33, Some(2)),
+            (64, Some(2)),
+            (65, Some(3)),
+            (1024, Some(6)),
+            (1025, Some(7)),
+            (2048, Some(7)),
+            (2049, None),
+        ] {
+            assert_eq!(of(size, 1), expected, "{size}");
+            assert!(expected.is_none_or(|class| LEAST << class >= size), "{size}");
+        }
+        assert_eq!((of(8, 16), of(8, 32)), (Some(0), None), "alignment");
+    }
+
+    /// Blocks of all sizes come, grow, shrink and go in no order: each keeps what was written into it, and none lies in another.
+    #[test]
+    fn blocks_keep_what_is_in_them() {
+        let allocator = SizeClasses::new();
+        let mut blocks: Vec<(*mut u8, Layout, u8)> = Vec::new();
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for step in 0..60_000_u32 {
+            let mark = step.to_le_bytes()[0];
+            let layout =
+                Layout::from_size_align(1 + random(if step % 7 == 0 { 5000 } else { 300 }), 1 << random(5)).unwrap();
+            match random(5) {
+                0 | 1 => {
+                    // SAFETY: the size isn't 0; what is written lies within it.
+                    let block = unsafe { allocator.alloc(layout) };
+                    assert!(!block.is_null() && block.addr() % layout.align() == 0);
+                    unsafe { block.write_bytes(mark, layout.size()) };
+                    blocks.push((block, layout, mark));
+                }
+                2 if !blocks.is_empty() => {
+                    let (block, old, mark) = blocks.swap_remove(random(blocks.len()));
+                    // SAFETY: it is a block of this layout, and isn't used afterwards.
+                    let block = unsafe { allocator.realloc(block, old, layout.size()) };
+                    let new = Layout::from_size_align(layout.size(), old.align()).unwrap();
+                    assert!(!block.is_null() && block.addr() % new.align() == 0);
+                    check(block, old.size().min(new.size()), mark);
+                    unsafe { block.write_bytes(mark, new.size()) };
+                    blocks.push((block, new, mark));
+                }
+                _ if !blocks.is_empty() => {
+                    let (block, layout, mark) = blocks.swap_remove(random(blocks.len()));
+                    check(block, layout.size(), mark);
+                    // SAFETY: as above.
+                    unsafe { allocator.dealloc(block, layout) };
+                }
+                _ => {}
+            }
+        }
+        assert!(blocks.len() > 10, "nothing was left to look at");
+        for (block, layout, mark) in blocks {
+            check(block, layout.size(), mark);
+            // SAFETY: as above.
+            unsafe { allocator.dealloc(block, layout) };
+        }
+    }
+
+    fn check(block: *mut u8, bytes: usize, mark: u8) {
+        // SAFETY: the block has as many, all written.
+        let found = unsafe { std::slice::from_raw_parts(block, bytes) };
+        assert!(found.iter().all(|byte| *byte == mark), "a block of {bytes} bytes was written by another");
+    }
+}
