@@ -12,7 +12,7 @@ use crate::config::{Config, DirectoryApply};
 use crate::gateway::Gateway;
 use crate::storage::{StorageConfig, StorageUrl};
 use crate::sync::control::{self, Answer, Ask};
-use crate::sync::mirror::Mirror;
+use crate::sync::mirror::{Mirror, MirrorError};
 use crate::sync::proposal::Proposal;
 use crate::sync::status::Status;
 use crate::sync::{self, Ended, Job, Outcome, Report};
@@ -161,6 +161,18 @@ fn read_plan(path: &Path) -> Result<Proposal, Failure> {
         .map_err(|error| format!("{name} is no difference as `sync --dry-run --out` writes it: {error}").into())
 }
 
+/// Another process than a service makes a run, and has the mirror to itself: nothing else can be known until it ends.
+fn show_under_way(arguments: &StatusOf, provider: &str) -> ExitCode {
+    if arguments.json {
+        println!("{}", serde_json::json!({ "provider": provider, "is_running": true }));
+    } else {
+        println!(
+            "{provider}: a run is under way in another process; how the last one ended can be read when it has ended"
+        );
+    }
+    ExitCode::SUCCESS
+}
+
 async fn show_status(arguments: &StatusOf) -> Result<ExitCode, Failure> {
     let config = Config::load(&arguments.config.config)?;
     let provider = one_provider(&config, arguments.provider.as_deref())?;
@@ -173,7 +185,11 @@ async fn show_status(arguments: &StatusOf) -> Result<ExitCode, Failure> {
         Some(Answer::Status(status)) => *status,
         Some(Answer::Refused(why)) => return Err(why.into()),
         Some(_) => return Err("the service that runs answers something else: is it another version?".into()),
-        None => Status::read(&Mirror::open(&config.storage, &provider.id).await?, &id)?,
+        None => match Mirror::open(&config.storage, &provider.id).await {
+            Ok(mirror) => Status::read(&mirror, &id)?,
+            Err(MirrorError::InUse(_)) => return Ok(show_under_way(arguments, &id)),
+            Err(error) => return Err(error.into()),
+        },
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&status)?);

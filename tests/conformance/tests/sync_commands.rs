@@ -65,6 +65,7 @@ async fn the_whole_difference_and_then_exactly_that() {
     let (code, table, err) = sync(&service, &["--dry-run", "--out", &plan]).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(document(&service).is_none(), "nothing is applied");
+    assert!(err.contains(" users, ") && err.contains(" requests"), "no terminal: how far it is, in lines: {err}");
     let written: Value = serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
     let hash = written["hash"].as_str().unwrap();
     let count = people(&service).len();
@@ -203,6 +204,14 @@ async fn how_it_stands() {
     assert_eq!(failed["cursor_at_unix_s"], after["cursor_at_unix_s"]);
     let (_, text, _) = sync(&service, &["status"]).await;
     assert!(text.contains("User.Read.All"), "{text}");
+    // Another process than a service has the mirror while it makes a run.
+    let path = service.folder.path().join("state.directory-entra.redb");
+    let mirror = defguard_openid_host::sync::mirror::Mirror::open_at(Some(&path)).unwrap();
+    assert_eq!(status().await["is_running"], true);
+    let (code, text, _) = sync(&service, &["status"]).await;
+    assert!(code == Some(0) && text.contains("under way in another process"), "{text}");
+    drop(mirror);
+    assert_eq!(status().await["is_running"], false);
 }
 
 async fn becomes(what: &str, mut is_so: impl FnMut() -> bool) {
