@@ -15,7 +15,8 @@ const TICK: Duration = Duration::from_millis(120);
 pub(super) struct Shown {
     begun: Instant,
     last: Option<Instant>,
-    shown: Progress,
+    /// The newest.
+    progress: Progress,
     /// `None`: no terminal.
     bar: Option<ProgressBar>,
 }
@@ -27,7 +28,7 @@ impl Shown {
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { begun: Instant::now(), last: None, shown: Progress::default(), bar }
+        Self { begun: Instant::now(), last: None, progress: Progress::default(), bar }
     }
 
     pub(super) fn show(&mut self, progress: &Progress) {
@@ -53,7 +54,7 @@ impl Shown {
             None if self.last.is_none_or(|last| last.elapsed() >= REPEATED) => self.write(progress),
             None => {}
         }
-        self.shown = *progress;
+        self.progress = *progress;
     }
 
     fn write(&mut self, progress: &Progress) {
@@ -76,8 +77,8 @@ impl Shown {
         match &self.bar {
             Some(bar) => bar.finish_and_clear(),
             None => {
-                let shown = self.shown;
-                self.write(&shown);
+                let progress = self.progress;
+                self.write(&progress);
             }
         }
     }

@@ -108,9 +108,9 @@ mod tests {
         let mut found = vec![epochs.now().await.unwrap().0];
         for begins in [true, false, true, true, false, false] {
             if begins {
-                epochs.begin().await.unwrap()
+                epochs.begin().await.unwrap();
             } else {
-                epochs.end().await.unwrap()
+                epochs.end().await.unwrap();
             }
             found.push(epochs.now().await.unwrap().0);
         }

@@ -171,7 +171,9 @@ impl Service {
         })
         .await;
         seconds += started.elapsed().as_secs_f64();
-        durations.into_iter().for_each(|duration| completes.add(duration));
+        for duration in durations {
+            completes.add(duration);
+        }
         (seconds, begins, completes)
     }
 

@@ -31,7 +31,9 @@ fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 /// The Rust of these folders.
 fn sources_of(folders: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    folders.iter().for_each(|folder| files(&root().join(folder), "rs", &mut found));
+    for folder in folders {
+        files(&root().join(folder), "rs", &mut found);
+    }
     found
 }
 

@@ -322,31 +322,32 @@ async fn two_hosts_of_which_one_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_hosts_one_synchronises() {
     let server = RedisServer::start(&[]).await;
-    let core = CoreEmulator::start(Settings::new(Version::V2_0)).await.unwrap();
+    let emulator = CoreEmulator::start(Settings::new(Version::V2_0)).await.unwrap();
     let settings = [
         ("directory.enabled", "true"),
         ("directory.apply", "\"core\""),
         ("directory.prefetch_users", "true"),
         ("directory.steps_per_second", "100"),
     ];
-    let options = settings.iter().fold(over(&server), |options, (key, value)| options.set(key, value));
-    let one = Service::prepare_over(handed_over_to(&core, options, "")).await;
+    let mut options = settings.iter().fold(over(&server), |options, (key, value)| options.set(key, value));
+    options.storage_more.push_str("\nfolder = \".\"");
+    let one = Service::prepare_over(handed_over_to(&emulator, options, "")).await;
     let two = one.twin().await;
-    let sync = async |service: &Service| -> (Option<i32>, Value) {
+    let run_of = async |service: &Service| -> (Option<i32>, Value) {
         let (code, out, err) = run(&["sync", "--now", "--config", &service.config()]).await;
         let last = out.lines().last().unwrap_or_else(|| panic!("{err}"));
         (code, serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {out}")))
     };
     // Some hundred steps take seconds: whichever comes first is under way when the other one begins.
-    let (first, second) = tokio::join!(sync(&one), sync(&two));
+    let (first, second) = tokio::join!(run_of(&one), run_of(&two));
     let (done, refused) = if first.0 == Some(0) { (first, second) } else { (second, first) };
     assert_eq!((done.0, &done.1["outcome"]), (Some(0), &"done".into()), "{}", done.1);
     assert!(done.1["steps"].as_u64() > Some(200), "{}", done.1);
     assert_eq!((refused.0, &refused.1["reason"]), (Some(1), &"run_under_way".into()), "{}", refused.1);
-    let made = core.control().groups().len();
+    let made = emulator.control().groups().len();
     for service in [&one, &two] {
-        let (code, last) = sync(service).await;
-        assert_eq!((code, &last["steps"]), (Some(0), &0.into()), "there is nothing left to do: {last}");
+        let (exit, last) = run_of(service).await;
+        assert_eq!((exit, &last["steps"]), (Some(0), &0.into()), "there is nothing left to do: {last}");
     }
-    assert_eq!(core.control().groups().len(), made, "none twice");
+    assert_eq!(emulator.control().groups().len(), made, "none twice");
 }

@@ -168,7 +168,7 @@ struct Failures {
 }
 
 impl Failures {
-    fn count(&mut self, action: &Action, failure: String) {
+    fn count(&mut self, action: &Action, failure: &str) {
         tracing::warn!(%action, failure, "a step of the synchronisation failed");
         self.first.get_or_insert_with(|| format!("{}: {action}: {failure}", action.kind()));
         self.all += 1;
@@ -692,7 +692,7 @@ impl Target for CoreTarget<'_> {
                 row.worked();
                 continue;
             };
-            failures.count(action, failure);
+            failures.count(action, &failure);
             if !row.failed(self.client()).await {
                 let reason = failures.reason(actions.len()).unwrap_or_default();
                 return Err(SyncError::Apply { target: self.name(), reason });

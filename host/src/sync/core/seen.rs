@@ -42,11 +42,11 @@ impl CoreTarget<'_> {
         let mut done = Vec::new();
         for (id, known) in known {
             // What somebody gave another name is a run's subject too.
-            let is_it =
+            let follows =
                 |group: &&core_api::Group| group.id == known.id && !group.is_admin && known.is_called(&group.name);
-            let Some(group) = there.iter().find(is_it) else { continue };
-            let follows = DirectoryGroup::named(id, &group.name);
-            if !config.group_match.is_empty() && !lists(&config.group_match, &follows) {
+            let Some(group) = there.iter().find(follows) else { continue };
+            let named = DirectoryGroup::named(id, &group.name);
+            if !config.group_match.is_empty() && !lists(&config.group_match, &named) {
                 continue;
             }
             let (is_in, should_be) = (group.members.contains(&link.username), now_in.contains(&id));
