@@ -1,6 +1,7 @@
 //! What the conformance tests, the demonstration and the benches share: a host with the real component, started in this
 //! process, and a browser that is no more than HTTP and a jar of cookies.
 
+pub mod address;
 pub mod browser;
 pub mod contract_page;
 pub mod core;
@@ -19,6 +20,7 @@ pub mod synced;
 
 pub use self::core::EntraAndCore;
 pub use self::redis::RedisServer;
+pub use address::free_address;
 pub use browser::{Answer, Browser};
 pub use host::{HostOptions, ManualClock, TestHost};
 pub use synced::Synced;

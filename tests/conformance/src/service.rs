@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use entra_emulator::{Emulator, Seed, fixtures};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::{HostOptions, entra_provider};
+use crate::{HostOptions, entra_provider, free_address};
 
 /// `target/release/defguard-openid`, or what `OPENID_HOST` names.
 pub fn binary() -> PathBuf {
@@ -42,8 +42,7 @@ impl Service {
     pub async fn prepare_over(options: HostOptions) -> Self {
         let entra = Arc::new(Emulator::start(Seed::demo()).await.expect("the emulator starts"));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let address = TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr());
-        let address = address.expect("a free port");
+        let address = free_address();
         let url = format!("http://{address}");
         let options = options.with_provider(&entra_provider(&entra));
         let text = format!("listen = \"{address}\"\n{}", options.toml(&url, folder.path()));
@@ -54,15 +53,15 @@ impl Service {
     }
 
     /// A second host with the same configuration but the address it listens on, and files of its own.
-    pub async fn twin(&self) -> Self {
+    #[must_use]
+    pub fn twin(&self) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let files = std::fs::read_dir(self.folder.path()).expect("the folder is there");
         for file in files.map(|entry| entry.expect("a file").path()) {
             let name = file.file_name().expect("it has a name");
             std::fs::copy(&file, folder.path().join(name)).expect("the folder can be written");
         }
-        let address = TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr());
-        let address = address.expect("a free port");
+        let address = free_address();
         let config = folder.path().join("openid.toml");
         let text = std::fs::read_to_string(&config).expect("it was copied");
         let ours = format!("listen = {:?}", self.url.trim_start_matches("http://"));

@@ -15,10 +15,6 @@ use entra_emulator::fixtures::{self, person};
 use tokio::net::TcpListener;
 use tokio::process::Child;
 
-async fn free_address() -> std::net::SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr()).unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_after_a_known_story() {
     // The plugin's self-test uses capabilities, too.
@@ -204,7 +200,7 @@ async fn traces_at_a_collector() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_not_there_hurts_nobody() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = free_address().await;
+    let nobody = conformance::free_address();
     for (name, address) in [("nobody listens", nobody), ("it never answers", silent.local_addr().unwrap())] {
         let more = format!("[telemetry]\notlp_endpoint = \"http://{address}\"\n");
         let service = Service::prepare(HostOptions { more, ..HostOptions::default() }).await;

@@ -9,18 +9,13 @@ use conformance::{Browser, HostOptions, component};
 use entra_emulator::fixtures::{self, group};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpListener;
 use tokio::process::Command;
-
-async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
-}
 
 /// A service with `[admin]` on a free port; the page is beside the component, where `./build.sh` puts it.
 async fn service(settings: &[(&str, &str)], more: &str) -> (Service, String) {
     let page = component().with_file_name("playground");
     assert!(page.join("module.mjs").exists(), "{} isn't there: run `./build.sh playground`", page.display());
-    let listen = format!("127.0.0.1:{}", free_port().await);
+    let listen = format!("127.0.0.1:{}", conformance::free_address().port());
     let options = settings.iter().fold(HostOptions::default(), |options, (key, value)| options.set(key, value));
     let more = format!("{more}[admin]\nlisten = \"{listen}\"\n");
     (Service::prepare(HostOptions { more, ..options }).await, format!("http://{listen}"))

@@ -8,7 +8,7 @@ use conformance::service::{Service, all_of};
 use conformance::{Answer, Browser, Entra, HostOptions};
 use entra_emulator::fixtures::person;
 use entra_emulator::{Fault, FaultAction, Side};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 fn header<'a>(answer: &'a Answer, wanted: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
@@ -116,7 +116,7 @@ fn terminate(child: &tokio::process::Child) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orderly_end() {
-    let metrics = TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr()).unwrap();
+    let metrics = conformance::free_address();
     let more = format!("[metrics]\nlisten = \"{metrics}\"\n");
     let service = Service::prepare(HostOptions { more, ..HostOptions::default() }).await;
     let mut child = service.spawn().await;

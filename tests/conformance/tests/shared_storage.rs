@@ -254,7 +254,7 @@ async fn two_hosts_of_which_one_is_killed() {
     let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", front.local_addr().unwrap());
     let first = Service::prepare_over(over(&server)).await;
-    let second = first.twin().await;
+    let second = first.twin();
     for service in [&first, &second] {
         let text = std::fs::read_to_string(service.config()).unwrap();
         let public = format!("public_url = {:?}", first.url);
@@ -332,7 +332,7 @@ async fn of_two_hosts_one_synchronises() {
     let mut options = settings.iter().fold(over(&server), |options, (key, value)| options.set(key, value));
     options.storage_more.push_str("\nfolder = \".\"");
     let one = Service::prepare_over(handed_over_to(&emulator, options, "")).await;
-    let two = one.twin().await;
+    let two = one.twin();
     let run_of = async |service: &Service| -> (Option<i32>, Value) {
         let (code, out, err) = run(&["sync", "--now", "--config", &service.config()]).await;
         let last = out.lines().last().unwrap_or_else(|| panic!("{err}"));
