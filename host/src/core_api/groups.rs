@@ -12,7 +12,7 @@ use super::{Budget, Call, CoreClient, CoreError, Generation, Group};
 /// Bytes of a group's name: Entra's have 256 characters.
 const MAX_NAME_BYTES: usize = 1024;
 /// Users who are put into a group by one call.
-const USERS_A_CALL: usize = 500;
+pub const USERS_A_CALL: usize = 500;
 
 /// How [`CoreClient::create_group`] ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

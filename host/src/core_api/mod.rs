@@ -30,7 +30,7 @@ pub use breaker::{BreakerLimits, BreakerState};
 pub use budget::Budget;
 pub use client::{CoreClient, Start};
 pub use error::{CoreError, Failure, Said};
-pub use groups::GroupCreation;
+pub use groups::{GroupCreation, USERS_A_CALL};
 pub use model::{Generation, Group, Info, License, NewUser, Started, User};
 pub use state::StateChange;
 

@@ -1,5 +1,5 @@
 //! Which is newer: what a run has read, or what a sign-in was told. A run makes the number odd when it begins to read and even when it
-//! has ended; the storage has it, so it counts for all hosts. Whatever was learned under another number may be older than what a run has
+//! has ended, another one if it changed anything; the storage has it, so it counts for all hosts. Whatever was learned under another number may be older than what a run has
 //! done since, and must not undo that.
 
 use std::sync::Arc;
@@ -60,16 +60,18 @@ impl Epochs {
         Ok(Epoch(number))
     }
 
-    /// A run begins to read. Only who has the lease says so. One that was killed has left the number odd.
-    pub async fn begin(&self) -> Result<(), StorageError> {
-        let Epoch(now) = self.now().await?;
-        self.set(now + if now % 2 == 1 { 2 } else { 1 }).await
+    /// A run begins to read; what was before. Only who has the lease says so. One that was killed has left the number odd.
+    pub async fn begin(&self) -> Result<Epoch, StorageError> {
+        let before = self.now().await?;
+        self.set(before.0 + if before.0 % 2 == 1 { 2 } else { 1 }).await?;
+        Ok(before)
     }
 
-    /// It has ended, however.
-    pub async fn end(&self) -> Result<(), StorageError> {
+    /// It has ended. One that changed nothing (it failed, was held, or only looked) is as if it hadn't been: what was learned before it
+    /// is still the newest.
+    pub async fn end(&self, before: Epoch, has_applied: bool) -> Result<(), StorageError> {
         let Epoch(now) = self.now().await?;
-        self.set(now + now % 2).await
+        self.set(if has_applied { now + now % 2 } else { before.0 }).await
     }
 
     async fn set(&self, number: u64) -> Result<(), StorageError> {
@@ -106,14 +108,15 @@ mod tests {
         let provider = ProviderId::parse("entra").unwrap();
         let epochs = Epochs::new(Arc::new(MemoryStorage::default()), Arc::new(SystemClock), &provider);
         let mut found = vec![epochs.now().await.unwrap().0];
-        for begins in [true, false, true, true, false, false] {
-            if begins {
-                epochs.begin().await.unwrap();
-            } else {
-                epochs.end().await.unwrap();
-            }
+        // How each run ends: it has applied something or not, or it is killed.
+        for ends in [Some(true), None, Some(false), Some(true), Some(false)] {
+            let before = epochs.begin().await.unwrap();
             found.push(epochs.now().await.unwrap().0);
+            if let Some(has_applied) = ends {
+                epochs.end(before, has_applied).await.unwrap();
+                found.push(epochs.now().await.unwrap().0);
+            }
         }
-        assert_eq!(found, [0, 1, 2, 3, 5, 6, 6]);
+        assert_eq!(found, [0, 1, 2, 3, 5, 3, 5, 6, 7, 6]);
     }
 }

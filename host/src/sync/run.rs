@@ -63,6 +63,8 @@ struct CameTo {
     skipped: Vec<Skipped>,
     lapsed: u64,
     proposal: Option<Proposal>,
+    /// Whether it came so far that something may have been changed.
+    applied: bool,
 }
 
 struct Run<'a, P> {
@@ -89,11 +91,11 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         let (shared, clock) = (self.gateway.storage(), self.gateway.clock());
         let lease = Lease::acquire(shared, clock, &self.provider.id, self.gateway.is_alone()).await?;
         let epochs = gateway.epochs(&provider.id);
-        epochs.begin().await?;
+        let before = epochs.begin().await?;
         let outcome = self.leased(&mirror, &lease, &config, target.as_ref(), job).await;
         // Whoever lost the lease may be in the middle of another's run.
         if !matches!(outcome, Err(SyncError::LeaseLost))
-            && let Err(error) = epochs.end().await
+            && let Err(error) = epochs.end(before, self.came_to.applied).await
         {
             tracing::warn!(provider = %self.provider.id, %error, "that a synchronisation has ended can't be noted");
         }
@@ -175,6 +177,7 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         is_whole: bool,
     ) -> Result<(), SyncError> {
         lease.check().await?;
+        self.came_to.applied = true;
         self.told.steps = actions.len() as u64;
         let Self { gateway, provider, trace, progress, told, .. } = self;
         progress(told);

@@ -22,7 +22,7 @@ use super::prefetch::{Prefetch, Unmade};
 use super::state::{Group, State, User};
 use super::target::{Applied, Target};
 use crate::config::{DirectoryConfig, Provider};
-use crate::core_api::{self, Budget, CoreClient, CoreError, Failure, GroupCreation};
+use crate::core_api::{self, Budget, CoreClient, CoreError, Failure, GroupCreation, USERS_A_CALL};
 use crate::gateway::Gateway;
 use crate::handover::{CoreHandover, Link, Roster};
 
@@ -34,8 +34,6 @@ const STEP: Duration = Duration::from_secs(60);
 const FAILURES_IN_A_ROW: u32 = 3;
 /// So many are Core's trouble in any case.
 const FAILURES_AT_MOST: u32 = 30;
-/// Users who join a group in one call.
-const MEMBERS_A_CALL: usize = 500;
 
 /// Defguard Core, as far as one provider's directory concerns it.
 pub struct CoreTarget<'a> {
@@ -468,7 +466,7 @@ impl<'a> CoreTarget<'a> {
         (added, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
     ) -> Result<(), StepError> {
         let there: Vec<Oid> = oids.iter().filter(|oid| ground.users.contains_key(*oid)).copied().collect();
-        for (number, oids) in there.chunks(MEMBERS_A_CALL).enumerate() {
+        for (number, oids) in there.chunks(USERS_A_CALL).enumerate() {
             // The step itself has passed for the first of them.
             if number > 0 {
                 gate.pass().await?;
