@@ -1,7 +1,8 @@
 //! The component's allocator. A call makes some thousands of small allocations and is over: its instance, with all its memory, is dropped.
 //! So small blocks come from lists of free blocks of their size class, in a few instructions each way; a block that grows within its class
-//! stays where it is. Large blocks, and the pieces that small ones are cut from, are the general allocator's. Small blocks are never joined
-//! again, so what a call has freed of one size isn't there for another: at most a piece for each class is lost by it.
+//! stays where it is. They are cut from the memory that an instance begins with, which is enough for a sign-in: memory that grows is a
+//! system call, and one more when the next instance begins with less again. What goes beyond that, and large blocks, are the general
+//! allocator's. Small blocks are never joined again, so what a call has freed of one size isn't there for another.
 //!
 //! There is one thread in a component, and none of this runs beside itself: an allocation calls nobody who allocates here.
 #![allow(unsafe_code, reason = "a global allocator is; each block says why it is sound")]
@@ -12,10 +13,10 @@ use std::ptr::null_mut;
 
 /// The smallest class, in bytes, and how blocks are aligned.
 const LEAST: usize = 16;
-/// Classes: 16, 32, 64, … 2048 bytes.
-const CLASSES: usize = 8;
+/// Classes: 16, 32, 64, … bytes, to 32 KiB, which is more than a token, an answer with one, or a key set.
+const CLASSES: usize = 12;
 /// What is asked of the general allocator at a time, in bytes: a multiple of the largest class.
-const PIECE: usize = 32 << 10;
+const PIECE: usize = 64 << 10;
 
 /// A free block: it holds where the next one of its class is.
 struct Free {
@@ -27,6 +28,8 @@ struct Lists {
     /// The piece that blocks are cut from: where its rest begins, and how many bytes that has.
     rest: *mut u8,
     left: usize,
+    /// Whether the first piece, of which there is one only, was taken.
+    began: bool,
 }
 
 /// The allocator.
@@ -45,9 +48,32 @@ fn class(layout: Layout) -> Option<usize> {
     Some((usize::BITS - above.leading_zeros()) as usize)
 }
 
+/// The memory that an instance begins with, behind its stack and its data: nobody else's, since the general allocator takes only what it makes
+/// grow. How much that is, the linker is told (`--initial-memory` in `.cargo/config.toml`).
+#[cfg(target_arch = "wasm32")]
+fn first_piece() -> (*mut u8, usize) {
+    unsafe extern "C" {
+        static mut __heap_base: u8;
+        static mut __heap_end: u8;
+    }
+    // Only where they are is asked, which reads nothing.
+    let (base, end) = (&raw mut __heap_base, &raw mut __heap_end);
+    let skipped = base.align_offset(LEAST);
+    match end.addr().checked_sub(base.addr()).and_then(|bytes| bytes.checked_sub(skipped)) {
+        Some(bytes) => (base.wrapping_add(skipped), bytes / LEAST * LEAST),
+        None => (null_mut(), 0),
+    }
+}
+
+/// Natively there is none.
+#[cfg(not(target_arch = "wasm32"))]
+fn first_piece() -> (*mut u8, usize) {
+    (null_mut(), 0)
+}
+
 impl SizeClasses {
     pub(crate) const fn new() -> Self {
-        Self(UnsafeCell::new(Lists { free: [null_mut(); CLASSES], rest: null_mut(), left: 0 }))
+        Self(UnsafeCell::new(Lists { free: [null_mut(); CLASSES], rest: null_mut(), left: 0, began: false }))
     }
 }
 
@@ -58,13 +84,18 @@ impl Lists {
     fn cut(&mut self, class: usize) -> *mut u8 {
         let bytes = LEAST << class;
         if self.left < bytes {
-            let Ok(layout) = Layout::from_size_align(PIECE, LEAST) else { return null_mut() };
-            // SAFETY: the layout's size isn't 0. What was left of the former piece is given up.
-            let piece = unsafe { System.alloc(layout) };
-            if piece.is_null() {
-                return null_mut();
+            // What was left of the former piece is given up.
+            (self.rest, self.left) =
+                if std::mem::replace(&mut self.began, true) { (null_mut(), 0) } else { first_piece() };
+            if self.left < bytes {
+                let Ok(layout) = Layout::from_size_align(PIECE, LEAST) else { return null_mut() };
+                // SAFETY: the layout's size isn't 0.
+                let piece = unsafe { System.alloc(layout) };
+                if piece.is_null() {
+                    return null_mut();
+                }
+                (self.rest, self.left) = (piece, PIECE);
             }
-            (self.rest, self.left) = (piece, PIECE);
         }
         let block = self.rest;
         // SAFETY: the piece has `left` bytes from `rest` on, and `bytes` is at most that. All sizes are multiples of `LEAST`, to which the
@@ -156,7 +187,9 @@ mod tests {
             (1024, Some(6)),
             (1025, Some(7)),
             (2048, Some(7)),
-            (2049, None),
+            (16_385, Some(11)),
+            (32_768, Some(11)),
+            (32_769, None),
         ] {
             assert_eq!(of(size, 1), expected, "{size}");
             assert!(expected.is_none_or(|class| LEAST << class >= size), "{size}");
@@ -177,7 +210,7 @@ mod tests {
         for step in 0..60_000_u32 {
             let mark = step.to_le_bytes()[0];
             let layout =
-                Layout::from_size_align(1 + random(if step % 7 == 0 { 5000 } else { 300 }), 1 << random(5)).unwrap();
+                Layout::from_size_align(1 + random(if step % 7 == 0 { 50_000 } else { 300 }), 1 << random(5)).unwrap();
             match random(5) {
                 0 | 1 => {
                     // SAFETY: the size isn't 0; what is written lies within it.

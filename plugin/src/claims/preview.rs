@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::account::{self, AccountKind};
 use super::groups::Groups;
@@ -312,9 +311,5 @@ fn token(provider: &Provider, claims: &Map<String, Value>) -> Result<IdTokenClai
 }
 
 fn issuer(provider: &Provider, tenant: Option<&TenantId>) -> String {
-    let origin = Url::parse(&provider.base_url).map(|url| url.origin().ascii_serialization());
-    match (tenant, origin) {
-        (Some(tenant), Ok(origin)) => format!("{origin}/{tenant}/v2.0"),
-        _ => provider.base_url.clone(),
-    }
+    tenant.map_or_else(|| provider.base_url.clone(), |tenant| format!("{}/{tenant}/v2.0", provider.origin()))
 }

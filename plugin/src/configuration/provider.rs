@@ -93,8 +93,9 @@ pub struct Provider {
     pub linking: Linking,
     /// Whether plain HTTP to loopback addresses is allowed.
     pub loopback: bool,
-    /// Of what makes it another provider or another client: a transaction that began under another one isn't finished,
-    /// and documents of another one aren't met in the cache. A new label on the button changes nothing.
+    /// Of what makes it another provider or another client, or lets it be elsewhere: a transaction that began under another one isn't
+    /// finished, and documents of another one, which were checked against that, aren't met in the cache. A new label on the button
+    /// changes nothing.
     pub fingerprint: String,
 }
 
@@ -102,6 +103,13 @@ impl Provider {
     /// The properties of Graph's user that a sign-in may want.
     pub fn directory_properties(&self) -> Vec<&str> {
         self.mapping.directory_properties(&self.policy)
+    }
+
+    /// The origin of `base_url`, which is that and a path.
+    pub fn origin(&self) -> &str {
+        let authority = self.base_url.find("://").map_or(0, |scheme| scheme + 3);
+        let path = self.base_url.get(authority..).and_then(|rest| rest.find('/'));
+        path.and_then(|path| self.base_url.get(..authority + path)).unwrap_or(&self.base_url)
     }
 
     /// Whether it is Entra.
@@ -169,7 +177,7 @@ fn read_all(reader: &mut Reader) -> Option<Provider> {
         reader.error("policy.rules", "a rule reads userinfo, which is never asked", "userinfo = \"when-needed\"");
     }
     let (base, kind, client_id) = (base?, kind?, client_id?);
-    let fingerprint = fingerprint(kind, &base.url, &client_id, app_id_in_discovery);
+    let fingerprint = fingerprint(kind, &base.url, &client_id, app_id_in_discovery, graph_origin.as_deref(), loopback);
     Some(Provider {
         id: id?,
         kind,
@@ -195,9 +203,17 @@ fn read_all(reader: &mut Reader) -> Option<Provider> {
     })
 }
 
-fn fingerprint(kind: ProviderKind, base_url: &str, client_id: &str, app_id_in_discovery: bool) -> String {
+fn fingerprint(
+    kind: ProviderKind,
+    base_url: &str,
+    client_id: &str,
+    app_id_in_discovery: bool,
+    graph_origin: Option<&str>,
+    loopback: bool,
+) -> String {
     // Neither a URL nor a client_id has a line break: it separates.
-    let text = format!("{kind:?}\n{base_url}\n{client_id}\n{app_id_in_discovery}");
+    let graph = graph_origin.unwrap_or_default();
+    let text = format!("{kind:?}\n{base_url}\n{client_id}\n{app_id_in_discovery}\n{graph}\n{loopback}");
     URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes()))
 }
 
@@ -237,7 +253,11 @@ fn cloud(reader: &mut Reader, kind: ProviderKind, base_url: Option<&str>, loopba
         }
     }
     let (_, login, graph) = CLOUDS.iter().find(|(cloud, ..)| *cloud == name)?;
-    let host = base_url.and_then(|url| Url::parse(url).ok()).and_then(|url| url.host_str().map(str::to_owned));
+    let authority = base_url.and_then(|url| url.split_once("://")?.1.split('/').next());
+    let host = authority.map(|authority| match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    });
     if let Some(host) = host.filter(|host| host != login) {
         reader.error(
             "base_url",

@@ -10,14 +10,15 @@ use crate::login::trace::cut;
 const MAX_MESSAGE_BYTES: usize = 1024;
 
 pub(super) struct Reader {
-    object: Map<String, Value>,
+    /// The values that the table of options knows, by path. A configuration has a dozen of them, and is asked for sixty.
+    values: Vec<(String, Value)>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Reader {
     pub(super) fn new(object: Map<String, Value>) -> Self {
-        let mut reader = Self { object, problems: Vec::new() };
-        reader.refuse_unknown();
+        let mut reader = Self { values: Vec::new(), problems: Vec::new() };
+        reader.take(object, &mut String::new());
         reader
     }
 
@@ -37,19 +38,14 @@ impl Reader {
         }
     }
 
-    fn refuse_unknown(&mut self) {
-        let object = std::mem::take(&mut self.object);
-        self.refuse_unknown_below(&object, &mut String::new());
-        self.object = object;
-    }
-
-    /// A path of the table of options is a value; what begins such a path is a table; all else is unknown.
-    fn refuse_unknown_below(&mut self, object: &Map<String, Value>, path: &mut String) {
+    /// A path of the table of options is a value; what begins such a path is a table; all else is unknown, and refused.
+    fn take(&mut self, object: Map<String, Value>, path: &mut String) {
         let above = path.len();
         for (key, value) in object {
             path.truncate(above);
-            path.push_str(key);
+            path.push_str(&key);
             if OPTIONS.iter().any(|option| option.path == path) {
+                self.values.push((path.clone(), value));
                 continue;
             }
             let is_table = OPTIONS
@@ -58,9 +54,9 @@ impl Reader {
             match value {
                 Value::Object(inner) if is_table => {
                     path.push('.');
-                    self.refuse_unknown_below(inner, path);
+                    self.take(inner, path);
                 }
-                _ if is_table => self.error(path, format!("expected a table, found {}", kind(value)), ""),
+                _ if is_table => self.error(path, format!("expected a table, found {}", kind(&value)), ""),
                 _ => {
                     let hint = similar(path).map_or_else(String::new, |known| format!("did you mean {known}?"));
                     self.error(path, "unknown key", hint);
@@ -71,16 +67,18 @@ impl Reader {
 
     /// By a path with dots; of a list of tables the first is `.1`.
     fn find(&self, path: &str) -> Option<&Value> {
-        let mut keys = path.split('.');
-        let mut value = self.object.get(keys.next()?)?;
-        for key in keys {
-            value = match value {
-                Value::Object(table) => table.get(key)?,
-                Value::Array(items) => items.get(key.parse::<usize>().ok()?.checked_sub(1)?)?,
-                _ => return None,
-            };
-        }
-        Some(value)
+        // The path itself, or one that it goes on from; what can't be either is told by its length.
+        let ends_well = |known: &str| path.as_bytes().get(known.len()).is_none_or(|next| *next == b'.');
+        let (known, value) = self
+            .values
+            .iter()
+            .find(|(known, _)| known.len() <= path.len() && ends_well(known) && path.starts_with(known.as_str()))?;
+        let rest = path.get(known.len() + 1..).unwrap_or_default();
+        rest.split('.').filter(|key| !key.is_empty()).try_fold(value, |value, key| match value {
+            Value::Object(table) => table.get(key),
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?.checked_sub(1)?),
+            _ => None,
+        })
     }
 
     fn value(&self, path: &str) -> Option<Value> {

@@ -12,13 +12,12 @@ pub struct TenantId(String);
 impl TenantId {
     /// Parses the 36-character form, in either case.
     pub fn parse(text: &str) -> Option<Self> {
-        let groups: Vec<&str> = text.split('-').collect();
-        let lengths = [8, 4, 4, 4, 12];
-        let good = groups.len() == lengths.len()
-            && groups
-                .iter()
-                .zip(lengths)
-                .all(|(group, length)| group.len() == length && group.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let is_hyphen = |position| matches!(position, 8 | 13 | 18 | 23);
+        let good = text.len() == 36
+            && text.bytes().enumerate().all(|(position, byte)| match byte {
+                b'-' => is_hyphen(position),
+                _ => byte.is_ascii_hexdigit() && !is_hyphen(position),
+            });
         good.then(|| Self(text.to_ascii_lowercase()))
     }
 

@@ -15,6 +15,8 @@ use super::{SigningAlgorithm, VerifyingKey};
 pub const MAX_JWKS_BYTES: u32 = 512 << 10;
 /// The most keys that are looked at.
 pub const MAX_KEYS: usize = 1000;
+/// Of so many keys of a set is kept what their arithmetic begins with; providers publish about six.
+const MAX_PREPARED: usize = 16;
 /// The longest `kid`, in bytes.
 const MAX_KID_BYTES: usize = 512;
 
@@ -36,6 +38,8 @@ pub struct Jwk {
 pub struct JwkSet {
     /// In the set's order.
     pub keys: Vec<Jwk>,
+    /// How many keys the set has that can verify: more than `keys` if only those of one `kid` were read.
+    pub known: usize,
     /// How many keys were passed over, and why the last of them was.
     pub passed_over: (usize, Option<String>),
 }
@@ -84,13 +88,30 @@ struct Members {
 /// What is kept of a set between two logins: the keys that can verify, and of each what is read. Certificates, which are most of what
 /// providers publish, aren't in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptJwkSet(Vec<Members>);
+pub struct KeptJwkSet(Vec<KeptJwk>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptJwk {
+    members: Members,
+    /// What an RSA key's arithmetic begins with, in base64url: [`RsaKey::prepared`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prepared: Option<String>,
+}
 
 impl KeptJwkSet {
-    /// The keys.
-    pub fn keys(&self) -> JwkSet {
+    /// The keys of that name, or all if there is none: what a token names is all that is read for it.
+    pub fn named(&self, kid: Option<&str>) -> JwkSet {
         let mut set = JwkSet::default();
-        self.0.iter().for_each(|members| set.add(parse_key(members)));
+        for kept in self.0.iter().filter(|kept| kid.is_none() || kept.members.kid.as_deref() == kid) {
+            set.add(parse_key(&kept.members).map(|mut jwk| {
+                if let (VerifyingKey::Rsa(key), Some(prepared)) = (&mut jwk.key, &kept.prepared) {
+                    // What can't be read is computed anew.
+                    key.set_prepared(URL_SAFE_NO_PAD.decode(prepared).unwrap_or_default());
+                }
+                jwk
+            }));
+        }
+        set.known = self.0.len();
         set
     }
 }
@@ -120,8 +141,13 @@ impl JwkSet {
             match serde_json::from_value::<Members>(value) {
                 Ok(members) => {
                     let key = parse_key(&members);
-                    if key.is_ok() {
-                        kept.0.push(members);
+                    if let Ok(jwk) = &key {
+                        let prepared = match &jwk.key {
+                            VerifyingKey::Rsa(key) if kept.0.len() < MAX_PREPARED => key.prepared(),
+                            _ => None,
+                        };
+                        let prepared = prepared.map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+                        kept.0.push(KeptJwk { members, prepared });
                     }
                     set.add(key);
                 }
@@ -133,7 +159,10 @@ impl JwkSet {
 
     fn add(&mut self, key: Result<Jwk, String>) {
         match key {
-            Ok(key) => self.keys.push(key),
+            Ok(key) => {
+                self.keys.push(key);
+                self.known = self.keys.len();
+            }
             Err(reason) => self.passed_over = (self.passed_over.0.saturating_add(1), Some(reason)),
         }
     }

@@ -5,7 +5,6 @@ mod algorithm;
 mod ecdsa;
 mod eddsa;
 mod jwk;
-mod montgomery;
 mod pss;
 mod rsa;
 mod unique;

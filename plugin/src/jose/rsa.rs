@@ -1,13 +1,13 @@
-//! RSA verification (RFC 8017 sections 8.1.2 and 8.2.2), over the arithmetic of `montgomery`. Only public values
+//! RSA verification (RFC 8017 sections 8.1.2 and 8.2.2), over the arithmetic of the crate `modular`. Only public values
 //! are computed with, and only in this direction: what is known of timing attacks on RSA concerns private keys.
 //!
 //! A key is prepared for its arithmetic when a signature is looked at, not when a key set is read: a set has many keys, and a
-//! sign-in needs one.
+//! sign-in needs one. What takes longest of that can be kept with the key.
 
+use modular::Modulus;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::SigningAlgorithm;
-use super::montgomery::Modulus;
 use super::pss;
 
 /// The smallest modulus that counts as safe (NIST SP 800-131A), in bits.
@@ -23,13 +23,24 @@ const SHA_384: &[u8] = b"\x30\x41\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x0
 const SHA_512: &[u8] = b"\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40";
 
 /// A public key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RsaKey {
     /// Big-endian, without leading zeros; odd.
     modulus: Vec<u8>,
     bits: u32,
     exponent: u64,
+    /// [`Self::prepared`], or nothing.
+    prepared: Vec<u8>,
 }
+
+/// The same key is the same, prepared or not.
+impl PartialEq for RsaKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.modulus == other.modulus && self.exponent == other.exponent
+    }
+}
+
+impl Eq for RsaKey {}
 
 /// Why a public key isn't used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +76,17 @@ impl RsaKey {
         if modulus.last().is_none_or(|byte| byte % 2 == 0) {
             return Err(RsaKeyError::Even);
         }
-        Ok(Self { modulus: modulus.to_vec(), bits, exponent })
+        Ok(Self { modulus: modulus.to_vec(), bits, exponent, prepared: Vec::new() })
+    }
+
+    /// What verification begins with, to be kept beside the key and given back by [`Self::set_prepared`]: a number that follows from the modulus.
+    pub(super) fn prepared(&self) -> Option<Vec<u8>> {
+        Some(Modulus::new(&self.modulus)?.r_squared())
+    }
+
+    /// With what [`Self::prepared`] was before. A number that can't be it is computed anew; another one makes every signature a bad one.
+    pub(super) fn set_prepared(&mut self, prepared: Vec<u8>) {
+        self.prepared = prepared;
     }
 
     /// RFC 8017 sections 8.2.2 (PKCS #1 v1.5) and 8.1.2 (PSS).
@@ -105,7 +126,8 @@ impl RsaKey {
         if signature.len() != self.modulus.len() || signature >= self.modulus.as_slice() {
             return None;
         }
-        Some(Modulus::new(&self.modulus)?.power(signature, self.exponent))
+        let modulus = Modulus::with_r_squared(&self.modulus, &self.prepared).or_else(|| Modulus::new(&self.modulus))?;
+        Some(modulus.power(signature, self.exponent))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::capability::{Level, World};
 use crate::configuration::{self, Provider, ResponseMode};
 use crate::oidc::discovery::{self, Metadata};
 use crate::oidc::{pkce, pushed_request};
+use url::form_urlencoded;
 
 /// The longest login hint, in bytes.
 const MAX_HINT_BYTES: usize = 320;
@@ -142,14 +143,13 @@ pub(crate) fn usable(json: &str) -> Result<Provider, Refusal> {
     })
 }
 
-/// The endpoint may have a query of its own (RFC 6749 section 3.1): it stays, but for parameters of our names.
-fn with_parameters(endpoint: &url::Url, parameters: &[(&str, &str)]) -> String {
-    let mut url = endpoint.clone();
-    let own: Vec<(String, String)> = endpoint
-        .query_pairs()
-        .filter(|(name, _)| !parameters.iter().any(|(ours, _)| ours == name))
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
-    url.query_pairs_mut().clear().extend_pairs(own).extend_pairs(parameters);
-    url.into()
+/// The endpoint, which is a URL without a fragment, may have a query of its own (RFC 6749 section 3.1): it stays, but for parameters of our
+/// names.
+fn with_parameters(endpoint: &str, parameters: &[(&str, &str)]) -> String {
+    let (address, own) = endpoint.split_once('?').unwrap_or((endpoint, ""));
+    let own =
+        form_urlencoded::parse(own.as_bytes()).filter(|(name, _)| !parameters.iter().any(|(ours, _)| ours == name));
+    let url = format!("{address}?");
+    let query = url.len();
+    form_urlencoded::Serializer::for_suffix(url, query).extend_pairs(own).extend_pairs(parameters).finish()
 }

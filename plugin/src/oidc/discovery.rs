@@ -23,7 +23,7 @@ pub struct Metadata {
     /// What ID tokens must say.
     pub issuer: ExpectedIssuer,
     /// Where browsers go.
-    pub authorization_endpoint: Url,
+    pub authorization_endpoint: String,
     /// Where codes are redeemed.
     pub token_endpoint: String,
     /// Where the keys are.
@@ -44,7 +44,7 @@ pub struct Metadata {
     pub entra: Option<EntraExpectations>,
 }
 
-/// The members that are read.
+/// The members that are read; kept, it was checked, and its addresses are in the form that the URL Standard gives them.
 #[derive(Serialize, Deserialize)]
 struct RawDocument {
     issuer: String,
@@ -65,12 +65,9 @@ struct RawDocument {
 pub fn metadata(world: World<'_>, provider: &Provider, trace: &mut Trace) -> Result<Metadata, Refusal> {
     let (url, key) = (address(provider), cache_key(provider, "discovery"));
     let document = Document { key: &key, name: CHECK, url: &url, max_bytes: MAX_BYTES };
-    let content = document.get(world, &|body| {
-        let content = parse(body)?;
-        read(provider, &content)?;
-        Ok(content)
-    })?;
-    let metadata = read(provider, &content)?;
+    // What makes the check come out otherwise is in the provider's fingerprint, and so in the cache's key.
+    let document = document.get(world, &|body| checked(provider, parse(body)?))?;
+    let metadata = read(provider, document)?;
     trace.pass(CHECK, provider.base_url.as_str());
     Ok(metadata)
 }
@@ -79,7 +76,8 @@ pub fn metadata(world: World<'_>, provider: &Provider, trace: &mut Trace) -> Res
 pub fn probe(world: World<'_>, provider: &Provider) -> Result<(Metadata, Option<String>), Refusal> {
     let url = address(provider);
     let response = Document { key: "", name: CHECK, url: &url, max_bytes: MAX_BYTES }.request(world)?;
-    Ok((read(provider, &parse(&response.body)?)?, response.header("date").map(str::to_owned)))
+    let document = checked(provider, parse(&response.body)?)?;
+    Ok((read(provider, document)?, response.header("date").map(str::to_owned)))
 }
 
 /// Section 4.1 of Discovery: the well-known path after the issuer; Entra's `appid` where the configuration wants it.
@@ -108,33 +106,41 @@ fn parse(body: &[u8]) -> Result<RawDocument, Refusal> {
     })
 }
 
-fn read(provider: &Provider, document: &RawDocument) -> Result<Metadata, Refusal> {
+/// The document, if it can be believed.
+fn checked(provider: &Provider, mut document: RawDocument) -> Result<RawDocument, Refusal> {
+    issuer(provider, &document.issuer)?;
+    let endpoints = [
+        ("authorization_endpoint", Some(&mut document.authorization_endpoint)),
+        ("token_endpoint", Some(&mut document.token_endpoint)),
+        ("jwks_uri", Some(&mut document.jwks_uri)),
+        ("userinfo_endpoint", document.userinfo_endpoint.as_mut()),
+        ("pushed_authorization_request_endpoint", document.pushed_authorization_request_endpoint.as_mut()),
+    ];
+    for (name, url) in endpoints {
+        if let Some(url) = url {
+            *url = endpoint(provider, name, url)?.into();
+        }
+    }
+    Ok(document)
+}
+
+fn read(provider: &Provider, document: RawDocument) -> Result<Metadata, Refusal> {
     let (issuer, entra) = issuer(provider, &document.issuer)?;
-    let authorization_endpoint = endpoint(provider, "authorization_endpoint", &document.authorization_endpoint)?;
-    let token_endpoint = endpoint(provider, "token_endpoint", &document.token_endpoint)?;
-    let jwks_uri = endpoint(provider, "jwks_uri", &document.jwks_uri)?;
-    let userinfo_endpoint =
-        document.userinfo_endpoint.as_ref().map(|url| endpoint(provider, "userinfo_endpoint", url)).transpose()?;
-    let pushed_request_endpoint = document
-        .pushed_authorization_request_endpoint
-        .as_ref()
-        .map(|url| endpoint(provider, "pushed_authorization_request_endpoint", url))
-        .transpose()?;
-    let authentication = document.token_endpoint_auth_methods_supported.as_ref().map_or_else(
+    let authentication = document.token_endpoint_auth_methods_supported.map_or_else(
         || vec![ClientAuthentication::SecretBasic],
         |names| names.iter().filter_map(|name| ClientAuthentication::from_name(name)).collect(),
     );
     Ok(Metadata {
         issuer,
-        authorization_endpoint,
-        token_endpoint: token_endpoint.into(),
-        jwks_uri: jwks_uri.into(),
-        userinfo_endpoint: userinfo_endpoint.map(Into::into),
+        authorization_endpoint: document.authorization_endpoint,
+        token_endpoint: document.token_endpoint,
+        jwks_uri: document.jwks_uri,
+        userinfo_endpoint: document.userinfo_endpoint,
         authentication,
         sends_issuer: document.authorization_response_iss_parameter_supported,
-        pushed_request_endpoint: pushed_request_endpoint.map(Into::into),
+        pushed_request_endpoint: document.pushed_authorization_request_endpoint,
         requires_pushed_requests: document.require_pushed_authorization_requests,
-        response_modes: document.response_modes_supported.clone(),
+        response_modes: document.response_modes_supported,
         entra,
     })
 }
@@ -148,7 +154,7 @@ fn issuer(provider: &Provider, found: &str) -> Result<(ExpectedIssuer, Option<En
     let one = |tenant: TenantId| {
         Ok((ExpectedIssuer::Exact(found.to_owned()), Some(EntraExpectations { tenant: Some(tenant) })))
     };
-    let origin = || Url::parse(&provider.base_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let origin = provider.origin();
     match &provider.authority {
         // Some issuers end with a slash; tokens then must as well, so the document's form counts.
         Authority::Issuer if found.trim_end_matches('/') == provider.base_url => {
@@ -156,23 +162,23 @@ fn issuer(provider: &Provider, found: &str) -> Result<(ExpectedIssuer, Option<En
         }
         Authority::Issuer => Err(mismatch(&provider.base_url)),
         Authority::Tenant(tenant) => {
-            let expected = format!("{}/{tenant}/v2.0", origin());
+            let expected = format!("{origin}/{tenant}/v2.0");
             if found == expected { one(tenant.clone()) } else { Err(mismatch(&expected)) }
         }
         Authority::Domain(_) => {
-            let expected = format!("{}/{{the tenant's GUID}}/v2.0", origin());
+            let expected = format!("{origin}/{{the tenant's GUID}}/v2.0");
             let tenant = found
-                .strip_prefix(&format!("{}/", origin()))
+                .strip_prefix(&format!("{origin}/"))
                 .and_then(|rest| rest.strip_suffix("/v2.0"))
                 .and_then(TenantId::parse);
             // The written form counts later on: it must be the canonical one.
-            match tenant.filter(|tenant| found == format!("{}/{tenant}/v2.0", origin())) {
+            match tenant.filter(|tenant| found == format!("{origin}/{tenant}/v2.0")) {
                 Some(tenant) => one(tenant),
                 None => Err(mismatch(&expected)),
             }
         }
         Authority::Several(tenants) => {
-            let expected = format!("{}/{{tenantid}}/v2.0", origin());
+            let expected = format!("{origin}/{{tenantid}}/v2.0");
             if !found.eq_ignore_ascii_case(&expected) {
                 return Err(mismatch(&expected));
             }
@@ -197,7 +203,7 @@ fn endpoint(provider: &Provider, name: &'static str, text: &str) -> Result<Url, 
     }
     if provider.is_microsoft() {
         let origin = url.origin().ascii_serialization();
-        let login = Url::parse(&provider.base_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        let login = provider.origin();
         let allowed = match name {
             "userinfo_endpoint" => provider.graph_origin.as_deref() == Some(origin.as_str()) || origin == login,
             _ => origin == login,

@@ -289,7 +289,7 @@ impl<'a> UntrustedIdToken<'a> {
         trace: &mut Trace,
     ) -> Result<Verified<IdTokenClaims>, IdTokenError> {
         let jwk = key_set::select(keys, self.algorithm, self.kid())?;
-        trace.pass("id_token.key", format!("one {} key of {}", self.algorithm, keys.keys.len()));
+        trace.pass("id_token.key", format!("one {} key of {}", self.algorithm, keys.known));
         // (6) the signature.
         check_signature(&self.token, self.algorithm, &jwk.key).map_err(|error| match error {
             // The library reads the times before it looks at the signature: say which of them is no time.

@@ -30,7 +30,7 @@ pub fn select<'a>(
         None => set.keys.iter().collect(),
     };
     if named.is_empty() {
-        return Err(KeySelectionError::UnknownKid { known: set.keys.len() });
+        return Err(KeySelectionError::UnknownKid { known: set.known });
     }
     let mut fitting = named
         .into_iter()

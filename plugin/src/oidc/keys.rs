@@ -17,7 +17,7 @@ pub const REFETCH_PAUSE_S: u32 = 300;
 const WAIT_MS: u32 = 6_000;
 const CHECK: &str = "key_set";
 
-/// The set in which the token's key should be.
+/// Of the set in which the token's key should be, the keys that it could be.
 pub fn keys_for(
     world: World<'_>,
     provider: &Provider,
@@ -29,9 +29,9 @@ pub fn keys_for(
     let key = cache_key(provider, "jwks");
     let document = Document { key: &key, name: CHECK, url: &metadata.jwks_uri, max_bytes: MAX_JWKS_BYTES };
     let read = |body: &[u8]| parse(body).map(|(_, kept)| kept);
-    let set = document.get(world, &read)?.keys();
+    let set = document.get(world, &read)?.named(kid);
     if !matches!(select(&set, algorithm, kid), Err(KeySelectionError::UnknownKid { .. })) {
-        trace.pass(CHECK, format!("{} keys", set.keys.len()));
+        trace.pass(CHECK, format!("{} keys", set.known));
         return Ok(set);
     }
     let guard = cache_key(provider, "jwks-refetch");
@@ -43,7 +43,7 @@ pub fn keys_for(
             match outcome {
                 Ok(kept) => {
                     trace.pass(CHECK, "fetched again for an unknown key");
-                    Ok(kept.keys())
+                    Ok(kept.named(kid))
                 }
                 Err(refusal) => {
                     world.log.write(
@@ -58,7 +58,7 @@ pub fn keys_for(
         Claimed::Value(_) => {
             // Somebody fetched within the pause, perhaps while we waited: look at what is there now.
             trace.skip(CHECK, "not fetched again within 300 s of the last time");
-            Ok(document.get(world, &read)?.keys())
+            Ok(document.get(world, &read)?.named(kid))
         }
         Claimed::Busy => Ok(set),
     }

@@ -212,7 +212,7 @@ impl<'a> Graph<'a> {
         timeout_ms: u32,
     ) -> Option<Result<Self, Refusal>> {
         let origin = provider.graph_origin.as_deref()?;
-        let login = Url::parse(&provider.base_url).ok()?.origin().ascii_serialization();
+        let login = provider.origin();
         let place = URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{origin}\n{tenant}").as_bytes()));
         Some(authentication(world, provider, metadata).map(|method| Self {
             world,

@@ -9,7 +9,8 @@
 const TURN: usize = 4;
 
 /// An odd modulus, prepared.
-pub(super) struct Modulus {
+#[derive(Debug)]
+pub struct Modulus {
     limbs: Vec<u64>,
     /// The negative inverse of the lowest limb, modulo 2^64.
     inverse: u64,
@@ -19,7 +20,28 @@ pub(super) struct Modulus {
 
 impl Modulus {
     /// From big-endian bytes without leading zeros. `None`: it is even, or nothing.
-    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mut modulus = Self::unprepared(bytes)?;
+        modulus.r_squared = modulus.compute_r_squared();
+        Some(modulus)
+    }
+
+    /// As [`Self::new`], with what [`Self::r_squared`] was before, which saves a third of a verification. `None` too, if that can't be: it has other limbs,
+    /// or isn't below the modulus. If it is another number, powers are wrong.
+    pub fn with_r_squared(bytes: &[u8], r_squared: &[u8]) -> Option<Self> {
+        let mut modulus = Self::unprepared(bytes)?;
+        modulus.r_squared = limbs(r_squared);
+        let fits =
+            r_squared.len() == 8 * modulus.limbs.len() && modulus.r_squared.iter().rev().lt(modulus.limbs.iter().rev());
+        fits.then_some(modulus)
+    }
+
+    /// R² modulo this, big-endian, in eight bytes a limb: what takes longest to prepare. It follows from the modulus, so it is no secret.
+    pub fn r_squared(&self) -> Vec<u8> {
+        self.r_squared.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect()
+    }
+
+    fn unprepared(bytes: &[u8]) -> Option<Self> {
         let limbs = limbs(bytes);
         let lowest = *limbs.first().filter(|limb| **limb % 2 == 1)?;
         // Newton's iteration: right in 5 bits, then in twice as many each time.
@@ -27,14 +49,12 @@ impl Modulus {
         for _ in 0..4 {
             inverse = inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse)));
         }
-        let mut modulus = Self { r_squared: Vec::new(), inverse: inverse.wrapping_neg(), limbs };
-        modulus.r_squared = modulus.r_squared();
-        Some(modulus)
+        Some(Self { limbs, inverse: inverse.wrapping_neg(), r_squared: Vec::new() })
     }
 
     /// Doubling is cheap and squaring doubles the exponent, so: the form of 2 to the power of four for each limb by the one, and four times
     /// the other, which makes it that of 2^64 to the power of one for each limb.
-    fn r_squared(&self) -> Vec<u64> {
+    fn compute_r_squared(&self) -> Vec<u64> {
         // The form of 1, R modulo this: R less as many times this as the highest limb's bits allow, and what is missing of that by doubling.
         let unused = self.limbs.last().map_or(0, |highest| highest.leading_zeros());
         let mut number: Vec<u64> = vec![0; self.limbs.len()];
@@ -55,26 +75,38 @@ impl Modulus {
     }
 
     /// `base`, big-endian and below the modulus, to the power of `exponent`, which isn't 0: big-endian, in as many bytes as `base` has.
-    pub(super) fn power(&self, base: &[u8], exponent: u64) -> Vec<u8> {
-        let mut wide = vec![0; 2 * self.limbs.len()];
-        let mut number = limbs(base);
-        number.resize(self.limbs.len(), 0);
-        self.multiply(&mut number, &self.r_squared, &mut wide);
-        let base_form = number.clone();
-        // From the bit below the highest one down: for 65537 sixteen squares and one product.
-        for bit in (0..exponent.checked_ilog2().unwrap_or(0)).rev() {
-            self.square(&mut number, &mut wide);
-            if exponent >> bit & 1 == 1 {
-                self.multiply(&mut number, &base_form, &mut wide);
+    pub fn power(&self, base: &[u8], exponent: u64) -> Vec<u8> {
+        let mut plain = limbs(base);
+        plain.resize(self.limbs.len(), 0);
+        let mut number = plain.clone();
+        let highest = exponent.checked_ilog2().unwrap_or(0);
+        if highest > 0 {
+            let mut wide = vec![0; 2 * self.limbs.len()];
+            self.multiply(&mut number, &self.r_squared, &mut wide);
+            let base_form = number.clone();
+            // From the bit below the highest one down: for 65537 sixteen squares and one product.
+            for bit in (0..highest).rev() {
+                self.square(&mut number, &mut wide);
+                // The last product, by a number that isn't in the form, leads out of it.
+                match (bit, exponent >> bit & 1) {
+                    (0, 1) => self.multiply(&mut number, &plain, &mut wide),
+                    (0, _) => self.multiply(&mut number, &self.one(), &mut wide),
+                    (_, 1) => self.multiply(&mut number, &base_form, &mut wide),
+                    _ => {}
+                }
             }
         }
-        // Out of the form: divided by R once more.
-        wide.fill(0);
-        wide.iter_mut().zip(&number).for_each(|(wide, limb)| *wide = *limb);
-        self.reduce(&mut number, &mut wide);
         let mut bytes: Vec<u8> = number.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect();
         bytes.drain(..bytes.len().saturating_sub(base.len()));
         bytes
+    }
+
+    fn one(&self) -> Vec<u64> {
+        let mut one = vec![0; self.limbs.len()];
+        if let Some(lowest) = one.first_mut() {
+            *lowest = 1;
+        }
+        one
     }
 
     /// `number` times `factor`, by R.
@@ -239,6 +271,7 @@ fn limbs(bytes: &[u8]) -> Vec<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
     use crypto_bigint::{BoxedUint, Odd};
@@ -299,7 +332,10 @@ mod tests {
                 random[0] = 0; // below the modulus, whose first byte isn't
                 for base in [small(0), small(1), small(2), random, less_one(&modulus)] {
                     for exponent in [1, 2, 3, 17, 65_537, (1 << 33) - 1] {
-                        let found = Modulus::new(&modulus).unwrap().power(&base, exponent);
+                        let prepared = Modulus::new(&modulus).unwrap();
+                        let found = prepared.power(&base, exponent);
+                        let again = Modulus::with_r_squared(&modulus, &prepared.r_squared()).unwrap();
+                        assert_eq!(found, again.power(&base, exponent), "with what was kept");
                         assert_eq!(
                             found,
                             expected(&modulus, &base, exponent),
@@ -311,6 +347,23 @@ mod tests {
             }
         }
         assert_eq!(compared, 18 * 5 * 5 * 6);
+    }
+
+    #[test]
+    fn what_was_kept_of_another_modulus() {
+        let modulus = [vec![0x80; 255], vec![1]].concat();
+        for (kept, is_taken) in [
+            (Modulus::new(&modulus).unwrap().r_squared(), true),
+            (vec![0; 256], true), // a number below the modulus: it can't be told from the right one
+            (modulus.clone(), false),
+            (vec![0xff; 256], false),
+            (vec![0; 255], false),
+            (vec![0; 264], false),
+            (Vec::new(), false),
+        ] {
+            assert_eq!(Modulus::with_r_squared(&modulus, &kept).is_some(), is_taken, "{kept:02x?}");
+        }
+        assert!(Modulus::with_r_squared(&[2; 8], &[0; 8]).is_none(), "even");
     }
 
     #[test]
