@@ -34,6 +34,8 @@ const ROUNDS: &str = "rounds";
 const APPLIED: &str = "applied ";
 const STATUS: &str = "status";
 const ROUND_ENDED: &str = "round.ended_at_s";
+/// Whether the page that was kept last isn't the last of its round.
+const ROUND_OPEN: &str = "round.open";
 /// What redb may keep in memory, in bytes.
 const CACHE_BYTES: usize = 48 << 20;
 
@@ -153,6 +155,13 @@ impl Mirror {
         write.commit().map_err(broken)
     }
 
+    /// Whether the next page is one of a round that began before: what was read of it then may be old.
+    pub fn is_within_a_round(&self) -> Result<bool, MirrorError> {
+        let read = self.database.begin_read().map_err(broken)?;
+        let meta = read.open_table(META).map_err(broken)?;
+        Ok(meta.get(CURSOR).map_err(broken)?.is_some() && number(&meta, ROUND_OPEN)? == 1)
+    }
+
     /// Keeps a page and its cursor, both or neither.
     pub fn keep(&self, page: &Page, now_unix_s: u64) -> Result<(), MirrorError> {
         let write = self.database.begin_write().map_err(broken)?;
@@ -163,6 +172,7 @@ impl Mirror {
             let mut meta = write.open_table(META).map_err(broken)?;
             meta.insert(CURSOR, page.cursor.as_bytes()).map_err(broken)?;
         }
+        set(&write, ROUND_OPEN, u64::from(!page.is_last))?;
         if page.is_last {
             count(&write, ROUNDS)?;
             set(&write, ROUND_ENDED, now_unix_s)?;

@@ -21,7 +21,7 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest of these.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(20);
 
-/// Reads until the round is complete.
+/// Reads until the round is complete; one that an earlier run began, and that may be as old as it, and then what has changed since.
 pub async fn read(
     gateway: &Gateway,
     provider: &Provider,
@@ -33,6 +33,7 @@ pub async fn read(
 ) -> Result<(), SyncError> {
     let collections = collections(provider);
     let mut in_a_row = 0;
+    let mut is_old = blocking(mirror, Mirror::is_within_a_round).await?;
     loop {
         lease.check().await?;
         let cursor = blocking(mirror, Mirror::cursor).await?;
@@ -49,7 +50,7 @@ pub async fn read(
                 let now_s = gateway.now_unix_ms() / 1000;
                 blocking(mirror, move |mirror| mirror.keep(&page, now_s)).await?;
                 progress(read);
-                if is_last {
+                if is_last && !std::mem::take(&mut is_old) {
                     return Ok(());
                 }
                 Duration::from_millis(wait_ms.into())

@@ -443,3 +443,34 @@ async fn a_batch_whose_parts_fail_is_asked_again_for_these() {
         assert_eq!(requests.iter().filter(|request| request.in_batch).count(), parts, "{name}: only that part again");
     }
 }
+
+/// A run that failed, or was killed, between its pages leaves what it read until then; the next one goes on there, and asks what has changed since.
+#[tokio::test]
+async fn what_an_interrupted_run_had_read_is_not_taken_for_new() {
+    let settings = [("directory.user_behavior", "\"delete\""), ("directory.max_removal_percent", "100")];
+    let synced = Synced::start(&settings).await;
+    let control = synced.control();
+    control.edit_graph(|graph| graph.page_size = Some(20));
+    synced.done("before").await;
+    synced.is_as_expected("before");
+    // Everything once more, and no further than a page of the groups: all people are read by then.
+    let (users, groups) = ("/v1.0/users/delta", "/v1.0/groups/delta");
+    let gone = FaultAction::Gone { form: entra_emulator::GoneForm::WithoutLocation };
+    for path in [users, groups] {
+        control.add_fault(Fault::new(gone.clone()).on(Side::Graph).path(path).times(1));
+    }
+    let refused = FaultAction::GraphError { status: 403, code: "Authorization_RequestDenied".into() };
+    control.add_fault(Fault::new(refused).on(Side::Graph).path(groups).nth([8]));
+    let mut read = (0, 0);
+    let report = synced.run_watched(|progress| read = (progress.users, progress.groups)).await;
+    assert_eq!(report.outcome, Outcome::Failed, "{report:?}");
+    assert!(read.0 > 20 && (40..200).contains(&read.1), "the people, and some of the groups: {read:?}");
+    control.clear_faults();
+
+    control.remove_person(person::ADA).unwrap();
+    control.edit_person(person::UNICODE, |zoe| zoe.outcome = SignInOutcome::Disabled).unwrap();
+    let report = synced.done("went on").await;
+    synced.is_as_expected("went on");
+    let report_then = synced.done("then").await;
+    assert_eq!(report_then.requests, 2, "nothing was left for another run: {report:?}, {report_then:?}");
+}

@@ -554,3 +554,22 @@ async fn who_signs_in_is_in_their_groups_at_once() {
     }
     drop(schedule);
 }
+
+/// What a sign-in is told may be without hidden groups, and nobody counts what it would end: it adds, and a run takes away.
+#[tokio::test]
+async fn a_sign_in_ends_no_membership() {
+    let follows = Follows::start(Version::V2_0, CoreSeed::demo(), &[]).await;
+    let (entra, gateway) = (follows.all.stack.entra.control(), &follows.all.stack.host.gateway);
+    let ada = follows.sign_in(person::ADA).await;
+    follows.done("she is in").await;
+    assert_eq!(follows.members("vpn-users").unwrap(), [ada.username.as_str()]);
+    let oid = entra.directory().person(person::ADA).unwrap().oid.clone();
+    entra.remove_member(group::VPN_USERS, &oid).unwrap();
+    let mut seen = gateway.at_login().receive();
+    follows.sign_in(person::ADA).await;
+    let told = seen.try_recv().expect("she was seen");
+    assert!(!sync::seen(gateway, &gateway.config().providers[0], &told).await);
+    assert_eq!(follows.members("vpn-users").unwrap(), [ada.username.as_str()], "by the sign-in");
+    follows.done("a run").await;
+    assert!(follows.members("vpn-users").unwrap().is_empty(), "by the run");
+}
