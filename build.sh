@@ -213,7 +213,7 @@ flamegraph() {
   build_bins pack
   say "the component, with names"
   local named="$CARGO_TARGET_DIR/flamegraph"
-  CARGO_PROFILE_PLUGIN_STRIP=none in_root cargo build --locked -p defguard-openid-plugin --features component --target "$wasm" --profile plugin --target-dir "$named"
+  CARGO_PROFILE_PLUGIN_STRIP=debuginfo in_root cargo build --locked -p defguard-openid-plugin --features component --target "$wasm" --profile plugin --target-dir "$named"
   in_root "$CARGO_TARGET_DIR/release/pack" "$named/$wasm/plugin/openid.wasm" "$named/openid.wasm" wit
   say "docs/login.svg"
   in_root tests/bench/flamegraph.sh "$named/openid.wasm"

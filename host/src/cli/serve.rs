@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tracing_appender::non_blocking::ErrorCounter;
 
 use super::Failure;
 use crate::admin::{self, PLAYGROUND_PATH, Site};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::live::Live;
+use crate::metrics::ServiceMetrics;
 use crate::service::Server;
 use crate::service::tls::Tls;
 use crate::sync::control;
@@ -25,9 +27,12 @@ const DRAIN: Duration = Duration::from_secs(50);
 /// Connections that the system keeps until they are taken; `net.core.somaxconn` may allow fewer. A crowd comes in one moment.
 const BACKLOG: u32 = 4096;
 
+/// How often dropped lines of the log are counted.
+const COUNTED_EACH: Duration = Duration::from_secs(5);
+
 pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path)?;
-    let traces = telemetry::start_traced(&config.log, config.telemetry.as_ref())?;
+    let telemetry = telemetry::start_traced(&config.log, config.telemetry.as_ref())?;
     let metrics_listener = match config.metrics_listen {
         Some(address) => Some(bind(address, "metrics.listen").await?),
         None => None,
@@ -48,13 +53,14 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
         tracing::info!(address = %listener.local_addr()?, "metrics");
         // It ends with the process: a scrape that is cut off comes again.
         let routes = live.mount(|gateway| web::probes(&gateway).merge(metrics::router(gateway)));
-        tokio::spawn(axum::serve(listener, routes).into_future());
+        tokio::spawn(Server::aside(listener).serve(routes, std::future::pending(), DRAIN));
     }
     if let Some((listener, router)) = admin {
         tracing::info!(url = format!("http://{}{PLAYGROUND_PATH}", listener.local_addr()?), "playground");
         // As the metrics: nobody waits for a page of text.
-        tokio::spawn(axum::serve(listener, router).into_future());
+        tokio::spawn(Server::aside(listener).serve(router, std::future::pending(), DRAIN));
     }
+    tokio::spawn(count_dropped(telemetry.dropped_lines(), gateway.metrics().service()));
     let schedule = Schedule::start(&gateway).await;
     control::serve(&gateway.config().storage, &schedule, gateway.plugins());
     tokio::spawn(on_signal(signal(SignalKind::user_defined1())?, Arc::clone(&schedule)));
@@ -87,11 +93,21 @@ pub(super) async fn serve(path: &Path) -> Result<(), Failure> {
     if !server.serve(app, waiting, DRAIN).await {
         tracing::warn!("calls were still under way after {} s", DRAIN.as_secs());
     }
-    if let Some(traces) = traces {
-        traces.finish().await;
-    }
     tracing::info!("stopped");
+    telemetry.finish().await;
     Ok(())
+}
+
+/// What of the log is lost, in the metrics: the log itself can't say it.
+async fn count_dropped(lines: ErrorCounter, metrics: ServiceMetrics) {
+    let mut counted = 0;
+    let mut turns = tokio::time::interval(COUNTED_EACH);
+    loop {
+        turns.tick().await;
+        let dropped = lines.dropped_lines();
+        metrics.log_dropped(dropped.saturating_sub(counted) as u64);
+        counted = dropped;
+    }
 }
 
 /// `USR1`: a run of each provider's synchronisation, now.

@@ -58,6 +58,22 @@ impl Gateway {
         result
     }
 
+    /// A call of the component, when it is its provider's turn.
+    async fn in_its_share<T>(
+        &self,
+        provider: &Provider,
+        export: Export,
+        calling: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        match self.shares.take(&provider.id).await {
+            Ok(_place) => calling.await,
+            Err(busy) => {
+                self.plugin().runtime().metrics().failed(export, &busy);
+                Err(busy)
+            }
+        }
+    }
+
     /// The first step: where to send the browser.
     pub async fn begin(
         &self,
@@ -73,7 +89,8 @@ impl Gateway {
             login_hint,
         };
         let plugin = self.plugin();
-        let outcome = self.phase("begin", provider, plugin.begin(self.grant(provider, trace)?, &request)).await;
+        let calling = self.in_its_share(provider, Export::Begin, plugin.begin(self.grant(provider, trace)?, &request));
+        let outcome = self.phase("begin", provider, calling).await;
         // A component, or a provider's document, doesn't make an open redirector of this host (V18).
         let result = settle(outcome).and_then(|begun| match provider.allowed.check(&begun.url) {
             Ok(_) => Ok(begun),
@@ -174,7 +191,9 @@ impl Gateway {
         told: &mut Told,
     ) -> Result<LetIn, LoginError> {
         let plugin = self.plugin();
-        let outcome = self.phase("complete", provider, plugin.complete(self.grant(provider, trace)?, request)).await;
+        let calling =
+            self.in_its_share(provider, Export::Complete, plugin.complete(self.grant(provider, trace)?, request));
+        let outcome = self.phase("complete", provider, calling).await;
         let completion = settle(outcome)?;
         let broken = |reason| LoginError::Plugin(plugin.breaks_contract(Export::Complete, reason));
         if completion.flow != request.flow {

@@ -5,6 +5,7 @@ mod directory;
 mod error;
 mod login;
 mod readiness;
+mod share;
 mod start;
 mod told;
 
@@ -35,6 +36,7 @@ pub struct Gateway {
     handover: Box<dyn Handover>,
     audit: Audit,
     at_login: AtLogin,
+    shares: share::Shares,
     /// Ends with this gateway.
     _own: Tasks,
 }

@@ -15,6 +15,7 @@ use crate::sandbox::{CallError, Limits, LoadError, Plugin, Plugins, Runtime, She
 use crate::storage::{Namespace, Renewed, Storage};
 use crate::sync::at_login::AtLogin;
 
+use super::share::Shares;
 use super::{Gateway, Lasting, StartError, Tasks};
 
 /// How often the plugin's file is looked at.
@@ -117,7 +118,8 @@ impl Gateway {
         };
         let own = Tasks(vec![tokio::spawn(credential::watch(config.providers.clone(), Arc::clone(clock)))]);
         let at_login = AtLogin::new(metrics.directory());
-        Ok(Arc::new(Self { config, lasting, providers, handover, audit, at_login, _own: own }))
+        let shares = Shares::new(&config, lasting.plugins.runtime().limits());
+        Ok(Arc::new(Self { config, lasting, providers, handover, audit, at_login, shares, _own: own }))
     }
 }
 

@@ -102,6 +102,8 @@ impl Gateway {
 fn outcome<T>(result: &Result<T, LoginError>) -> (&'static str, Option<&str>) {
     match result {
         Ok(_) => ("ok", None),
+        // A provider that doesn't answer, a storage that is full: the component says so, and nobody was refused.
+        Err(error @ LoginError::Refused(refusal)) if refusal.http_status >= 500 => ("failed", Some(error.code())),
         Err(error @ (LoginError::Refused(_) | LoginError::UnknownProvider(_))) => ("refused", Some(error.code())),
         Err(error @ LoginError::Barred(_)) => ("refused", Some(error.code())),
         Err(error @ LoginError::Handover(reason)) if reason.is_refusal() => ("refused", Some(error.code())),

@@ -48,6 +48,7 @@ pub struct ServiceMetrics {
     turned_away: Family<ReasonLabels, Counter>,
     certificate_expiry: Family<super::NoLabels, Gauge>,
     audit_failures: Counter,
+    log_dropped: Counter,
 }
 
 impl Default for ServiceMetrics {
@@ -64,6 +65,7 @@ impl Default for ServiceMetrics {
             turned_away: Family::default(),
             certificate_expiry: Family::default(),
             audit_failures: Counter::default(),
+            log_dropped: Counter::default(),
         }
     }
 }
@@ -132,6 +134,11 @@ impl ServiceMetrics {
         self.audit_failures.inc();
     }
 
+    /// Lines of the log that nobody took in time.
+    pub fn log_dropped(&self, lines: u64) {
+        self.log_dropped.inc_by(lines);
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("http_requests", "Requests of ours that were answered, by route", self.requests.clone());
         registry.register_with_unit(
@@ -173,6 +180,11 @@ impl ServiceMetrics {
             "audit_failures",
             "Audit records that couldn't be written: what they would have said is lost, the sign-in went on",
             self.audit_failures.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Lines of the log that were dropped because whoever reads them was too slow",
+            self.log_dropped.clone(),
         );
     }
 }

@@ -2,7 +2,10 @@
 //! with streams has floods of its own.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -27,6 +30,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: usize = 100;
 /// Bytes that are read ahead, and kept back of an answer: also the pieces that a stream passes in.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// At the end: how long a connection may go on that has no request of which we work on the answer; and if it is what passes.
+const LAST: Duration = Duration::from_secs(1);
+const LAST_PASSING: Duration = Duration::from_secs(5);
 
 /// What is known of a connection.
 pub(super) struct Connection {
@@ -67,12 +74,20 @@ impl Connection {
         let Self { peer, times, held, metrics } = self;
         let passing = Passing::default();
         let stream = Guarded::new(stream, times.write, passing.clone(), held);
+        let under_way = Arc::new(AtomicU32::new(0));
+        let (passes, works) = (passing.clone(), Arc::clone(&under_way));
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(Body::new);
-            passing.ours();
+            passes.ours();
             request.extensions_mut().insert(ConnectInfo(peer));
-            request.extensions_mut().insert(passing.clone());
-            app.clone().oneshot(request)
+            request.extensions_mut().insert(passes.clone());
+            let working = Working::on(&works);
+            let answering = app.clone().oneshot(request);
+            async move {
+                let answer = answering.await;
+                drop(working);
+                answer
+            }
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -86,11 +101,47 @@ impl Connection {
             outcome = serving.as_mut() => outcome,
             _ = stopping.changed() => {
                 serving.as_mut().graceful_shutdown();
-                serving.await
+                let Some(outcome) = last(serving, &under_way, &passing).await else { return };
+                outcome
             }
         };
         if let Err(error) = outcome {
             metrics.turned_away(reason(&error));
+        }
+    }
+}
+
+/// Counts one request for as long as its answer is worked on.
+struct Working(Arc<AtomicU32>);
+
+impl Working {
+    fn on(under_way: &Arc<AtomicU32>) -> Self {
+        under_way.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(under_way))
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection that ends with its request. `None`: it had none that is worked on, half a head perhaps, or a client that takes nothing of its answer;
+/// nobody waits for these.
+async fn last<T>(
+    mut serving: Pin<&mut impl Future<Output = T>>,
+    under_way: &AtomicU32,
+    passing: &Passing,
+) -> Option<T> {
+    let since = Instant::now();
+    loop {
+        if let Ok(outcome) = tokio::time::timeout(LAST, serving.as_mut()).await {
+            return Some(outcome);
+        }
+        let is_over = !passing.is_theirs() || since.elapsed() >= LAST_PASSING;
+        if under_way.load(Ordering::Relaxed) == 0 && is_over {
+            return None;
         }
     }
 }

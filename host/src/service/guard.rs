@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 use super::places::Place;
 use crate::metrics::Present;
 
-/// Whether what is answered on a connection is the proxy's behind us: a download may pause for as long as its client likes.
+/// Whether what is answered on a connection is the proxy's behind us: a download may pause for [`PAUSE`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Passing(Arc<AtomicBool>);
 
@@ -29,10 +29,13 @@ impl Passing {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    fn is_theirs(&self) -> bool {
+    pub(super) fn is_theirs(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
+
+/// How long the client of a download, or of a tunnel, may take nothing of it: then it is gone, and its place with it.
+pub(super) const PAUSE: Duration = Duration::from_mins(5);
 
 /// What a connection gives back when it ends.
 pub(super) struct Held {
@@ -44,6 +47,7 @@ pub(super) struct Held {
 pub(super) struct Guarded<S> {
     stream: S,
     write_timeout: Duration,
+    pause: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     passing: Passing,
     _held: Held,
@@ -51,16 +55,16 @@ pub(super) struct Guarded<S> {
 
 impl<S> Guarded<S> {
     pub(super) fn new(stream: S, write_timeout: Duration, passing: Passing, held: Held) -> Self {
-        Self { stream, write_timeout, stalled: None, passing, _held: held }
+        Self { stream, write_timeout, pause: PAUSE, stalled: None, passing, _held: held }
     }
 
     /// What a write came to; one that has waited for too long fails.
     fn limited<T>(&mut self, outcome: Poll<Result<T>>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        if outcome.is_ready() || self.passing.is_theirs() {
+        if outcome.is_ready() {
             self.stalled = None;
             return outcome;
         }
-        let write_timeout = self.write_timeout;
+        let write_timeout = if self.passing.is_theirs() { self.pause } else { self.write_timeout };
         let stalled =
             self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + write_timeout)));
         ready!(stalled.as_mut().poll(context));
@@ -152,12 +156,16 @@ mod tests {
         let passing = Passing::default();
         passing.theirs();
         let limit = Duration::from_millis(20);
-        let (mut stream, mut client) = guarded(limit, passing).await;
+        let (mut stream, mut client) = guarded(limit, passing.clone()).await;
         let reading = async {
             tokio::time::sleep(limit * 20).await;
             client.read_exact(&mut [0; 64]).await.unwrap();
         };
         let (written, ()) = tokio::join!(stream.write_all(&[0; 64]), reading);
         written.unwrap();
+        // But not for ever.
+        let (mut stream, _client) = guarded(limit, passing).await;
+        stream.pause = limit * 2;
+        assert_eq!(stream.write_all(&[0; 64]).await.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 }

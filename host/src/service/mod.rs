@@ -27,6 +27,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Connections of trusted proxies stay open longer: a proxy that uses one again at the moment of its end would answer 502.
 const PROXY_IDLE: Duration = Duration::from_secs(120);
 
+/// A listener for scrapes and for the playground has so few connections, and none that stays silent: the main one must find file descriptors.
+const ASIDE: (u32, Times) = (64, Times { header: Duration::from_secs(15), write: Duration::from_secs(15) });
+
 /// The time limits of connections.
 #[derive(Debug, Clone, Copy)]
 struct Times {
@@ -56,6 +59,13 @@ impl Server {
             metrics,
             tls: None,
         }
+    }
+
+    /// For administrators' listeners, which few may reach, and which aren't in the metrics.
+    pub fn aside(listener: TcpListener) -> Self {
+        let (connections, times) = ASIDE;
+        let (trusted, metrics) = (TrustedProxies::default(), ServiceMetrics::default());
+        Self { listener, places: Places::new(connections, connections), trusted, times, metrics, tls: None }
     }
 
     /// The same, speaking TLS.

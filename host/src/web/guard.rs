@@ -137,8 +137,10 @@ pub(super) async fn observe(State(guard): State<Arc<Guard>>, mut request: Reques
     guard.metrics.request(route, status, took);
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let client = client.map(tracing::field::display);
-    // Style sheets and logos are of interest to nobody.
-    if route.contains("/assets/") && status < 400 {
+    // Style sheets and logos are of interest to nobody; and what anybody may ask for as often as they like must not fill the disk: it is in
+    // the metrics.
+    let is_noise = route == NO_ROUTE || status == StatusCode::TOO_MANY_REQUESTS;
+    if is_noise || (route.contains("/assets/") && status < 400) {
         tracing::debug!(%method, route, status, duration_ms, %trace, client, "request");
     } else {
         tracing::info!(%method, route, status, duration_ms, %trace, client, "request");

@@ -32,6 +32,11 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// Of 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Starts it anew, on the same port and folder.
     pub async fn run(&mut self) {
         let child = Command::new("redis-server")

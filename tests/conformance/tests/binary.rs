@@ -67,6 +67,24 @@ async fn sigterm_lets_calls_under_way_finish() {
     assert!(log.contains("\"stopped\"") || log.contains("stopped"), "{log}");
 }
 
+/// A collector of logs that stands still: what it doesn't take is dropped in the end, and the service goes on, and ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_holds_nothing_up() {
+    let service = Service::prepare(HostOptions::default()).await;
+    let mut child = service.spawn().await;
+    // A pipe holds 64 KiB, a line of a request some 200 bytes.
+    let pages = (0..8).map(|_| async {
+        let browser = Browser::new(&service.url);
+        for _ in 0..125 {
+            assert_eq!(browser.get("/openid/sign-in").await.status, 200);
+        }
+    });
+    futures_util::future::join_all(pages).await;
+    assert_eq!(Browser::new(&service.url).sign_in(person::ADA).await.status, 200);
+    signal(&child, "TERM");
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
 #[tokio::test]
 async fn a_killed_host_starts_again_and_accepts_nothing_twice() {
     let service = Service::prepare(HostOptions::default()).await;

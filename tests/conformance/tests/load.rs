@@ -1,11 +1,15 @@
 //! Many at once, and providers that are slow or silent: what a sign-in may cost the provider, how long it may take, and
 //! what others notice of it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conformance::{Answer, Entra};
+use conformance::{Answer, Entra, HostOptions, TestHost, entra_provider};
+use defguard_openid_host::capability::TraceId;
+use defguard_openid_host::gateway::Flow;
+use defguard_openid_host::sandbox::Limits;
 use entra_emulator::fixtures::person;
-use entra_emulator::{Fault, FaultAction, Side, TokenMischief};
+use entra_emulator::{Emulator, Fault, FaultAction, Seed, Side, TokenMischief};
 
 async fn all<T: Send + 'static>(tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
     let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
@@ -55,6 +59,54 @@ async fn a_thousand_forged_kids_cost_one_key_fetch() {
     assert_eq!(control.count(Side::Login, "*/keys"), 2);
     control.clear_mischief();
     assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200, "good logins go on");
+}
+
+/// One of two providers hangs, with as many sign-ins as there are instances: it has half of them, and somebody of the other one doesn't wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_hangs_leaves_half_to_the_others() {
+    const CALLS: u32 = 8;
+    let hangs = Emulator::start(Seed::demo()).await.unwrap();
+    let works = Emulator::start(Seed::demo()).await.unwrap();
+    let options =
+        [("hangs", &hangs), ("works", &works)].into_iter().fold(HostOptions::default(), |options, (id, entra)| {
+            let mut keys = entra_provider(entra);
+            keys.push(("id".into(), format!("{id:?}")));
+            options.with_provider(&keys)
+        });
+    let limits = Limits { concurrent_calls: CALLS, ..Limits::default() };
+    let host = TestHost::start(HostOptions { limits, ..options }).await;
+    let gateway = &host.gateway;
+    hangs.control().add_fault(Fault::new(FaultAction::Hang).on(Side::Login).path("*/openid-configuration"));
+    let stuck: Vec<_> = (0..2 * CALLS)
+        .map(|_| {
+            let gateway = Arc::clone(gateway);
+            tokio::spawn(async move {
+                let provider = gateway.provider(Some("hangs")).unwrap();
+                gateway
+                    .begin(provider, Flow::Enrollment, None, &TraceId::new())
+                    .await
+                    .map(drop)
+                    .map_err(|error| error.code().to_owned())
+            })
+        })
+        .collect();
+    let half = format!("defguard_openid_instances_in_use {}", CALLS / 2);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !gateway.metrics().text().unwrap().contains(&half) {
+        assert!(Instant::now() < deadline, "{}", gateway.metrics().text().unwrap());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let provider = gateway.provider(Some("works")).unwrap();
+    gateway.begin(provider, Flow::Enrollment, None, &TraceId::new()).await.unwrap();
+    assert!(stuck.iter().all(|stuck| !stuck.is_finished()), "it waited for none of them");
+    for stuck in stuck {
+        let ended = stuck.await.unwrap();
+        assert!(matches!(ended.as_ref().map_err(String::as_str), Err("provider_timeout" | "plugin_busy")), "{ended:?}");
+    }
+    // Nobody was refused: the provider doesn't work, and that is what an alarm looks at.
+    let text = gateway.metrics().text().unwrap();
+    let failed = r#"logins_total{provider="hangs",step="begin",outcome="failed",code="provider_timeout"}"#;
+    assert!(text.contains(failed) && !text.contains(r#"outcome="refused""#), "{text}");
 }
 
 /// Ends within 30 s, in a refusal with a code, and says so.

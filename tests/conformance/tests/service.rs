@@ -1,6 +1,7 @@
 //! The HTTP service around sign-in: headers of every answer, the request's name, the base URL that no request can change, and the
 //! orderly end of the process.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use conformance::raw::Raw;
@@ -123,6 +124,8 @@ async fn an_orderly_end() {
     let mut idle = Raw::connect(&service.url).await;
     idle.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(idle.read_until("\"ok\"").await.0.starts_with("HTTP/1.1 200"));
+    let mut half = Raw::connect(&service.url).await;
+    half.send("GET /health HTTP/1.1\r\nhost:").await;
     let people: Vec<Browser> = (0..8).map(|_| Browser::new(&service.url)).collect();
     let mut callbacks = Vec::new();
     for browser in &people {
@@ -130,7 +133,12 @@ async fn an_orderly_end() {
     }
     let control = service.entra.control();
     control.add_fault(Fault::new(FaultAction::Delay { delay_ms: 4000 }).on(Side::Login).path("*/token").times(8));
-    let finishing = people.iter().zip(&callbacks).map(|(browser, callback)| browser.finish(callback));
+    let answered = AtomicUsize::new(0);
+    let finishing = people.iter().zip(&callbacks).map(|(browser, callback)| async {
+        let answer = browser.finish(callback).await;
+        answered.fetch_add(1, Ordering::Relaxed);
+        answer
+    });
     let (finished, ()) = tokio::join!(futures_util::future::join_all(finishing), async {
         assert!(control.wait_for_requests(Side::Login, "*/token", 8, Duration::from_secs(20)).await);
         terminate(&child);
@@ -142,6 +150,8 @@ async fn an_orderly_end() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_eq!(idle.read_to_end().await, "", "an idle connection");
+        assert_eq!(half.read_to_end().await, "", "one that says half of what it wants");
+        assert_eq!(answered.load(Ordering::Relaxed), 0, "and nobody waited for the other half");
         let operators = Browser::new(&format!("http://{metrics}"));
         let health = operators.get("/health").await;
         assert_eq!((health.status, &health.json()["status"]), (200, &"draining".into()), "{}", health.body);

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use conformance::core::handed_over_to;
@@ -13,17 +13,74 @@ use core_emulator::{CoreEmulator, Settings, Version};
 use entra_emulator::fixtures::{self, person};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// `openssl rand -base64 32`, once.
 const KEY: &str = "qM1oD0r2mJXbGN1r4Cq4l0n3TjF0d1nB5o8rY2mZ3hI=";
 
 fn over(server: &RedisServer) -> HostOptions {
+    over_url(&server.url())
+}
+
+fn over_url(url: &str) -> HostOptions {
     HostOptions {
         storage_more: "key_file = \"storage-key\"".into(),
         files: vec![("storage-key".into(), KEY.into())],
         ..HostOptions::default()
     }
-    .storage(&server.url())
+    .storage(url)
+}
+
+/// The way to a server: it can fall silent for the connections that are there, and lead to another server from then on.
+struct Way {
+    url: String,
+    silenced: watch::Sender<u64>,
+    to: Arc<AtomicU16>,
+}
+
+impl Way {
+    async fn to(server: &RedisServer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}/0", listener.local_addr().unwrap());
+        let (silenced, heard) = watch::channel(0);
+        let to = Arc::new(AtomicU16::new(server.port()));
+        let port = Arc::clone(&to);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (mut heard, port) = (heard.clone(), port.load(Ordering::Relaxed));
+                heard.mark_unchanged();
+                tokio::spawn(async move {
+                    let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+                    let is_silent = tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => false,
+                        changed = heard.changed() => changed.is_ok(),
+                    };
+                    if is_silent {
+                        // Open, on both sides, for as long as the test takes.
+                        std::future::pending::<()>().await;
+                    }
+                });
+            }
+        });
+        Self { url, silenced, to }
+    }
+}
+
+/// Neither is a connection that is closed: nothing but what doesn't come, or what comes, says that another one is needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_leads_nowhere_is_replaced() {
+    let (server, other) = (RedisServer::start(&[]).await, RedisServer::start(&[]).await);
+    let way = Way::to(&server).await;
+    let stack = Entra::start(over_url(&way.url)).await;
+    assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200);
+    way.silenced.send_modify(|times| *times += 1);
+    assert_eq!(stack.browser().auth_info().await.code(), "storage_unavailable");
+    recovered(&stack, "a silent connection").await;
+    // A failover: the address leads to the new primary, the connection to the former one.
+    way.to.store(other.port(), Ordering::Relaxed);
+    let primary = other.port().to_string();
+    assert_eq!(server.command(&["REPLICAOF", "127.0.0.1", &primary]).await, "OK");
+    recovered(&stack, "a failover").await;
 }
 
 /// Waits until a sign-in succeeds again; the host isn't touched.

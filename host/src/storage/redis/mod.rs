@@ -5,10 +5,14 @@
 mod address;
 mod scripts;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{FromRedisValue, RedisError, ScriptInvocation};
+use ::redis::io::tcp::{TcpSettings, socket2};
+use ::redis::{Client, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 pub use address::RedisUrl;
@@ -23,6 +27,13 @@ const OPERATION: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(1);
 /// Between attempts to connect, at first and at most. An operation waits for them no longer than [`OPERATION`].
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// After so many operations in a row that got no answer, another connection is made: this one may lead to nobody any more, and nothing
+/// else would say so for a quarter of an hour.
+const SILENT: u32 = 3;
+/// No more often than this.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// A connection on which nothing comes is probed after that, and given up when what was sent isn't taken for as long as the second.
+const DEAD: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
 /// Names that one script of a sweep deletes: the server does nothing else meanwhile.
 const SWEEP: usize = 1000;
 /// Names that one script of a list looks at.
@@ -30,9 +41,32 @@ const LIST: usize = 2000;
 
 /// State in Redis.
 pub struct RedisStorage {
-    connection: ConnectionManager,
+    client: Client,
+    connection: ArcSwap<Connection>,
+    /// Operations in a row that got no answer.
+    silent: AtomicU32,
     scripts: Scripts,
     place: String,
+}
+
+/// The connection that all operations share; it connects anew by itself when it is closed, and only then.
+struct Connection {
+    manager: ConnectionManager,
+    since: Instant,
+}
+
+fn managed() -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(Some(OPERATION))
+        .set_min_delay(PAUSE.0)
+        .set_max_delay(PAUSE.1)
+        .set_number_of_retries(3)
+}
+
+/// After a failover the former primary keeps its connections; new ones to the same address reach the new one.
+fn leads_elsewhere(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
 }
 
 /// When a value is written.
@@ -60,15 +94,12 @@ impl RedisStorage {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let place = url.to_string();
         let unavailable = |error: &RedisError| StorageError::Unavailable(told(&place, "connect", error));
-        let client = ::redis::Client::open(url.connection(password)).map_err(|error| unavailable(&error))?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(OPERATION))
-            .set_min_delay(PAUSE.0)
-            .set_max_delay(PAUSE.1)
-            .set_number_of_retries(3);
-        let connecting = ConnectionManager::new_with_config(client, config);
-        let connection = match tokio::time::timeout(2 * OPERATION, connecting).await {
+        let keepalive = socket2::TcpKeepalive::new().with_time(DEAD.0).with_interval(DEAD.0 / 3);
+        let tcp = TcpSettings::default().set_keepalive(keepalive).set_user_timeout(DEAD.1);
+        let address = url.connection(password).set_tcp_settings(tcp);
+        let client = Client::open(address).map_err(|error| unavailable(&error))?;
+        let connecting = ConnectionManager::new_with_config(client.clone(), managed());
+        let manager = match tokio::time::timeout(2 * OPERATION, connecting).await {
             Ok(connected) => connected.map_err(|error| unavailable(&error))?,
             Err(_) => {
                 return Err(StorageError::Unavailable(format!(
@@ -77,7 +108,8 @@ impl RedisStorage {
                 )));
             }
         };
-        let storage = Self { connection, scripts: Scripts::default(), place };
+        let connection = ArcSwap::from_pointee(Connection { manager, since: Instant::now() });
+        let storage = Self { client, connection, silent: AtomicU32::new(0), scripts: Scripts::default(), place };
         storage.ping().await?;
         Ok(storage)
     }
@@ -98,10 +130,9 @@ impl RedisStorage {
     }
 
     async fn command<T: FromRedisValue>(&self, name: &str, arguments: &[&str]) -> Result<T, StorageError> {
-        let mut connection = self.connection.clone();
         let mut command = ::redis::cmd(name);
         command.arg(arguments);
-        self.within(name, command.query_async(&mut connection)).await
+        self.within(name, async |mut connection| command.query_async(&mut connection).await).await
     }
 
     async fn run<T: FromRedisValue>(
@@ -109,23 +140,49 @@ impl RedisStorage {
         name: &'static str,
         invocation: &ScriptInvocation<'_>,
     ) -> Result<T, StorageError> {
-        let mut connection = self.connection.clone();
-        self.within(name, invocation.invoke_async(&mut connection)).await
+        self.within(name, async |mut connection| invocation.invoke_async(&mut connection).await).await
     }
 
     /// Nothing is sent again whose answer was lost: who took a value may have taken it.
     async fn within<T>(
         &self,
         name: &str,
-        operation: impl Future<Output = Result<T, RedisError>>,
+        operation: impl AsyncFnOnce(ConnectionManager) -> Result<T, RedisError>,
     ) -> Result<T, StorageError> {
-        match tokio::time::timeout(OPERATION, operation).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(StorageError::Unavailable(told(&self.place, name, &error))),
-            Err(_) => {
+        let used = self.connection.load_full();
+        let outcome = tokio::time::timeout(OPERATION, operation(used.manager.clone())).await;
+        match outcome {
+            Ok(Err(error)) if !error.is_timeout() => {
+                self.silent.store(0, Ordering::Relaxed);
+                if leads_elsewhere(&error) {
+                    self.renew(&used, "its server isn't the primary any more");
+                }
+                Err(StorageError::Unavailable(told(&self.place, name, &error)))
+            }
+            Ok(Ok(value)) => {
+                self.silent.store(0, Ordering::Relaxed);
+                Ok(value)
+            }
+            Ok(Err(_)) | Err(_) => {
+                if self.silent.fetch_add(1, Ordering::Relaxed) + 1 >= SILENT {
+                    self.renew(&used, "nothing answers on it");
+                }
                 let seconds = OPERATION.as_secs();
                 Err(StorageError::Unavailable(format!("{}: no answer to {name} within {seconds} s", self.place)))
             }
+        }
+    }
+
+    /// The next operation makes a connection of its own, unless another one has seen to that.
+    fn renew(&self, used: &Arc<Connection>, why: &str) {
+        if used.since.elapsed() < RENEWAL {
+            return;
+        }
+        let Ok(manager) = ConnectionManager::new_lazy_with_config(self.client.clone(), managed()) else { return };
+        let renewed = Arc::new(Connection { manager, since: Instant::now() });
+        if Arc::ptr_eq(&self.connection.compare_and_swap(used, renewed), used) {
+            self.silent.store(0, Ordering::Relaxed);
+            tracing::warn!(place = self.place, "the connection to the storage is replaced: {why}");
         }
     }
 
