@@ -231,6 +231,23 @@ mod tests {
     }
 
     #[test]
+    fn a_document_is_of_one_provider() {
+        for (other, is_good) in [("file:other.json", true), ("file:state.json", false), ("file:./state.json", false)] {
+            let second = format!(
+                "[[provider]]\nid = \"q\"\nkind = \"microsoft\"\n\
+                 base_url = \"https://login.microsoftonline.com/11111111-1111-4111-8111-111111111111/v2.0\"\nclient_id = \"c\"\n\
+                 client_secret_env = \"PATH\"\n[provider.directory]\napply = {other:?}"
+            );
+            let parsed = parse("microsoft", &format!("apply = \"file:state.json\"\n{second}"));
+            assert_eq!(parsed.is_ok(), is_good, "{other}: {parsed:?}");
+            if let Err(error) = parsed {
+                let told = error.contains("provider.q.directory.apply") && error.contains("\"p\"");
+                assert!(told && error.contains("state.json"), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn every_mistake_has_its_key_and_what_to_do() {
         for (name, kind, lines, expected) in [
             (

@@ -2,13 +2,14 @@
 //! JSON (`provider_table`). Which keys the component knows, and what they mean, is its `configuration` interface's subject.
 
 use std::fmt;
+use std::path::Component;
 
 use toml::{Table, Value};
 use url::Url;
 
 use super::cloud::cloud;
 use super::credential;
-use super::directory::{self, DirectoryConfig};
+use super::directory::{self, DirectoryApply, DirectoryConfig};
 use super::file::{Reader, join};
 use super::logo::Logo;
 use super::reference::names;
@@ -133,10 +134,30 @@ pub(super) fn read_all(reader: &mut Reader, table: &Table, loopback_http: bool) 
         }
         providers.push(provider);
     }
+    refuse_shared_documents(reader, &providers);
     if tables.is_empty() {
         reader.problem("provider", "there is none", "at least one [[provider]] table");
     }
     providers
+}
+
+/// Each provider's synchronisation would take away what the other has written.
+fn refuse_shared_documents(reader: &mut Reader, providers: &[Provider]) {
+    for (position, provider) in providers.iter().enumerate() {
+        let file = |provider: &Provider| match provider.directory.as_ref().map(|directory| directory.apply.clone()) {
+            // Without the `.` that paths may have in them; links are followed where the file is there.
+            Some(DirectoryApply::File(path)) => Some(
+                path.canonicalize()
+                    .unwrap_or_else(|_| path.components().filter(|part| *part != Component::CurDir).collect()),
+            ),
+            _ => None,
+        };
+        let Some(ours) = file(provider) else { continue };
+        if let Some(other) = providers.iter().take(position).find(|other| file(other).as_ref() == Some(&ours)) {
+            let message = format!("provider {:?} writes {} too", other.id.as_str(), ours.display());
+            reader.problem(format!("provider.{}.directory.apply", provider.id), message, "a file for each");
+        }
+    }
 }
 
 fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool) -> Option<Provider> {
