@@ -20,7 +20,7 @@ use super::mirror::Mirror;
 use super::oid::Oid;
 use super::plan::{Abilities, Skipped};
 use super::prefetch::{Prefetch, Unmade};
-use super::state::{Group, State, User};
+use super::state::{Group, State, Unrecognised, User};
 use super::target::{Applied, Target};
 use crate::config::{DirectoryConfig, Provider};
 use crate::core_api::{self, Budget, CoreClient, CoreError, Failure, GroupCreation};
@@ -230,10 +230,15 @@ impl<'a> CoreTarget<'a> {
         let by_id: HashMap<i64, &core_api::User> = users.iter().map(|user| (user.id, user)).collect();
         for (oid, link) in &links {
             let (Some(oid), Some(user)) = (Oid::parse(oid), by_id.get(&link.id)) else { continue };
-            if is_the_same(link, user) {
-                self.note(oid, link, user, disabled.contains(&oid)).await?;
-                keep_user(&mut state, &mut ground, oid, user, disabled.contains(&oid));
+            if !is_the_same(link, user) {
+                state.unrecognised.push(Unrecognised {
+                    was: format!("{} ({})", link.username, link.email),
+                    is: format!("{} ({})", user.username, user.email),
+                });
+                continue;
             }
+            self.note(oid, link, user, disabled.contains(&oid)).await?;
+            keep_user(&mut state, &mut ground, oid, user, disabled.contains(&oid));
         }
         let linked: HashSet<i64> = ground.users.values().map(|user| user.id).collect();
         let is_other_admin =
@@ -248,14 +253,15 @@ impl<'a> CoreTarget<'a> {
         Ok((state, ground))
     }
 
-    /// Keeps what was noted of a user true: who is active isn't disabled by us any more, whoever enabled them; and names change.
+    /// Keeps what was noted of a user true: who is active isn't disabled by us any more, whoever enabled them; and names and addresses
+    /// change, one after the other perhaps.
     async fn note(&self, oid: Oid, link: &Link, user: &core_api::User, was_disabled: bool) -> Result<(), SyncError> {
         if user.is_active && was_disabled {
             self.memory.enabled(oid).await?;
         }
-        if link.username != user.username {
-            let ownership = self.core.ownership();
-            ownership.note_name(&self.provider, &oid.to_string(), user.id, &user.username).await?;
+        let now = Link::to(user);
+        if now != *link {
+            self.core.ownership().refresh(&self.provider, &oid.to_string(), &now).await?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Action;
 use super::oid::Oid;
 use super::snapshot::{DirectoryGroup, Person, Snapshot};
-use super::state::State;
+use super::state::{State, Unrecognised};
 use crate::config::{DirectoryConfig, SyncTarget};
 
 /// As few as these are never too many, however small the directory is.
@@ -183,6 +183,7 @@ pub fn plan(
     is_first: bool,
 ) -> Plan {
     let mut skipped = Vec::new();
+    skipped.extend(state.unrecognised.iter().map(left_alone));
     let (eligible, missing_user_groups) = eligible(snapshot, state, config, abilities, &mut skipped);
     let admin_groups = match config.admin_groups.as_slice() {
         [] => Vec::new(),
@@ -303,6 +304,17 @@ fn there(
     let counts = |enabled: Option<&bool>| enabled.is_some_and(|enabled| is_made && (*enabled || abilities.is_document));
     let people = snapshot.people.iter().zip(0_u32..);
     people.map(|(person, number)| state.users.contains_key(&person.id) || counts(eligible.get(&number))).collect()
+}
+
+/// Whoever isn't followed any more keeps what they have: an administrator has to know.
+fn left_alone(user: &Unrecognised) -> Skipped {
+    let why = format!(
+        "the number is that of {}, and neither the name nor the address is as it was: nothing is done to this user. If it is the same \
+         person, give them the former name or address back until a run has ended, or the directory's address until they have signed in. \
+         If Core was set up anew, or is another one, begin with an empty storage",
+        user.was
+    );
+    Skipped::new(user.is.clone(), why)
 }
 
 /// People who count, with the state that they have: no guests unless they are wanted, nobody without an address, and if groups are
