@@ -252,8 +252,8 @@ async fn users_whose_name_and_address_change_in_core() {
             let mut username = ada.username.clone();
             for &(new, email) in changes {
                 let change = |user: &mut core_emulator::User| {
-                    new.into_iter().for_each(|new| user.username = String::from(new));
-                    email.into_iter().for_each(|email| user.email = String::from(email));
+                    user.username = new.map_or(user.username.clone(), String::from);
+                    user.email = email.map_or(user.email.clone(), String::from);
                 };
                 core.edit_user(&username, change).unwrap();
                 username = new.map_or(username, String::from);
