@@ -293,7 +293,7 @@ struct Draft<'a> {
     plan: Plan,
     /// By number, whether a person of the directory is a user afterwards.
     there: Vec<bool>,
-    /// Groups that `user_groups` lists, and the directory doesn't have.
+    /// Groups that `user_groups` lists, and the directory doesn't have, or doesn't show whole.
     missing_user_groups: Vec<String>,
     /// Groups that `admin_groups` lists.
     admin_groups: HashSet<Oid>,
@@ -381,7 +381,7 @@ fn left_alone(user: &Unrecognised) -> Skipped {
 struct Eligible {
     /// By number, whether they are enabled.
     people: BTreeMap<u32, bool>,
-    /// What `user_groups` lists and isn't there.
+    /// What `user_groups` lists and isn't there, or isn't shown whole.
     missing: Vec<String>,
     /// Groups within those of `user_groups` that the directory didn't name.
     lost: Vec<Oid>,
@@ -403,6 +403,10 @@ fn eligible(
         missing = not_there;
         for group in groups {
             let members = snapshot.inside(group);
+            // Whoever isn't shown may be in it.
+            if !members.is_all {
+                missing.extend(snapshot.groups.get(group).map(|group| group.name.clone()));
+            }
             for person in members.people {
                 inside.get_mut(person as usize).into_iter().for_each(|inside| *inside = true);
             }

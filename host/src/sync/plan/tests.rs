@@ -561,6 +561,21 @@ fn a_missing_group_within_one_of_user_groups() {
     }
 }
 
+#[test]
+fn whoever_may_be_in_a_user_group_that_is_not_shown_stays() {
+    for (name, is_unseen, expected) in [("all may be seen", false, 2), ("not all may", true, 0)] {
+        let hidden = DirectoryGroup::with(Oid(2), "hidden", Vec::new());
+        let hidden = if is_unseen { hidden.unseen() } else { hidden };
+        let groups = vec![DirectoryGroup::with(Oid(1), "staff", (0..18).collect()), hidden];
+        let snapshot = Snapshot { people: people(20), groups, ..Snapshot::default() };
+        let listed = vec!["staff".to_owned(), "hidden".to_owned()];
+        let config = DirectoryConfig { user_groups: listed, ..config(LeaverBehavior::Delete) };
+        let plan = plan(&snapshot, &users(20), &config, CORE, false);
+        let told = plan.skipped.iter().filter(|skipped| skipped.why.contains("Member.Read.Hidden")).count();
+        assert_eq!((plan.actions.len(), told), (expected, 2 - expected), "{name}: {plan:?}");
+    }
+}
+
 /// Whom the directory disabled may do nothing any more, be it that they don't count any more, or that nobody knows whether they do.
 #[test]
 fn who_is_disabled_and_does_not_count() {

@@ -102,7 +102,8 @@ impl Draft<'_> {
             let reason = if person.is_some() { NOT_COUNTING } else { LEFT };
             if reason == NOT_COUNTING && !self.missing_user_groups.is_empty() {
                 let why = format!(
-                    "it isn't clear whether they count: user_groups lists {:?}, which the directory doesn't have",
+                    "it isn't clear whether they count: user_groups lists {:?}, which the directory doesn't have, or of which it \
+                     doesn't show all members (Member.Read.Hidden)",
                     self.missing_user_groups
                 );
                 self.plan.skipped.push(Skipped::new(user.label(), why));
