@@ -2,6 +2,7 @@
 //! killed goes on where the last page ended. What an enumeration from the beginning doesn't name again goes when it is complete,
 //! by generations: nothing is looked for, nothing is forgotten.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ const USERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("users_v1")
 const GROUPS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("groups_v1");
 /// (group, member) → generation, and whether the member is a group, in the last bit.
 const MEMBERS: TableDefinition<'_, (u128, u128), u64> = TableDefinition::new("members_v1");
+/// (group, group that was in it): the last enumeration from the beginning named neither the second nor that it is in the first.
+const LOST: TableDefinition<'_, (u128, u128), ()> = TableDefinition::new("lost_v1");
 
 const CURSOR: &str = "cursor";
 const ROUNDS: &str = "rounds";
@@ -136,6 +139,7 @@ impl Mirror {
         write.open_table(USERS).map_err(broken)?;
         write.open_table(GROUPS).map_err(broken)?;
         write.open_table(MEMBERS).map_err(broken)?;
+        write.open_table(LOST).map_err(broken)?;
         write.commit().map_err(broken)?;
         Ok(mirror)
     }
@@ -261,6 +265,23 @@ impl Mirror {
         Ok(())
     }
 
+    /// Every group, and what was in it, that an enumeration from the beginning didn't name any more: whether it is gone isn't known.
+    pub fn lost(&self, mut visit: impl FnMut(u128, u128)) -> Result<(), MirrorError> {
+        let read = self.database.begin_read().map_err(broken)?;
+        for entry in read.open_table(LOST).map_err(broken)?.iter().map_err(broken)? {
+            let (group, inner) = entry.map_err(broken)?.0.value();
+            visit(group, inner);
+        }
+        Ok(())
+    }
+
+    /// Of these groups it is known by now that they are gone.
+    pub fn forget_lost(&self, gone: &HashSet<u128>) -> Result<(), MirrorError> {
+        let write = self.database.begin_write().map_err(broken)?;
+        forget_lost(&write, gone)?;
+        write.commit().map_err(broken)
+    }
+
     /// How many people, groups and direct memberships there are.
     pub fn counts(&self) -> Result<(u64, u64, u64), MirrorError> {
         let read = self.database.begin_read().map_err(broken)?;
@@ -321,6 +342,7 @@ fn apply(write: &WriteTransaction, change: &Change) -> Result<(), MirrorError> {
         Change::GroupRemoved((group, _)) => {
             let group = id(group)?;
             write.open_table(GROUPS).map_err(broken)?.remove(group).map_err(broken)?;
+            forget_lost(write, &HashSet::from([group]))?;
             let mut members = write.open_table(MEMBERS).map_err(broken)?;
             members.retain_in((group, 0)..=(group, u128::MAX), |_, _| false).map_err(broken)
         }
@@ -346,15 +368,61 @@ fn complete(write: &WriteTransaction, collection: Collection) -> Result<(), Mirr
         }
         Collection::Groups => {
             let mut groups = write.open_table(GROUPS).map_err(broken)?;
+            let mut unnamed = HashSet::new();
             groups
-                .retain(|_, record| of_generation::<GroupRecord>(record, |group| group.generation, generation))
+                .retain(|id, record| {
+                    let is_named = of_generation::<GroupRecord>(record, |group| group.generation, generation);
+                    if !is_named {
+                        unnamed.insert(id);
+                    }
+                    is_named
+                })
                 .map_err(broken)?;
             let mut members = write.open_table(MEMBERS).map_err(broken)?;
             keep_hidden(&mut groups, &mut members, generation)?;
-            members.retain(|_, mark| mark >> 1 == generation).map_err(broken)?;
+            let mut lost = Vec::new();
+            members
+                .retain(|(group, member), mark| {
+                    let is_named = mark >> 1 == generation;
+                    if !is_named && unnamed.contains(&member) {
+                        lost.push((group, member));
+                    }
+                    is_named
+                })
+                .map_err(broken)?;
+            keep_lost(write, &groups, &lost)?;
         }
     }
     set(write, full, 0)
+}
+
+/// Of groups that are there, those in them that aren't any more; of former ones, those that still aren't.
+fn keep_lost(
+    write: &WriteTransaction,
+    groups: &Table<'_, u128, &'static [u8]>,
+    found: &[(u128, u128)],
+) -> Result<(), MirrorError> {
+    let mut lost = write.open_table(LOST).map_err(broken)?;
+    for key in found {
+        lost.insert(key, ()).map_err(broken)?;
+    }
+    let is_there = |id| groups.get(id).map_err(broken).map(|record| record.is_some());
+    let all: Vec<(u128, u128)> = lost
+        .iter()
+        .map_err(broken)?
+        .map(|entry| entry.map(|(key, _)| key.value()).map_err(broken))
+        .collect::<Result<_, _>>()?;
+    for (group, inner) in all {
+        if !is_there(group)? || is_there(inner)? {
+            lost.remove((group, inner)).map_err(broken)?;
+        }
+    }
+    Ok(())
+}
+
+fn forget_lost(write: &WriteTransaction, gone: &HashSet<u128>) -> Result<(), MirrorError> {
+    let mut lost = write.open_table(LOST).map_err(broken)?;
+    lost.retain(|(_, inner), ()| !gone.contains(&inner)).map_err(broken)
 }
 
 /// Nobody in a group whose members are hidden means that they may not be seen (entra_graph §5.2): whoever was known stays.

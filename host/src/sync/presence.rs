@@ -1,10 +1,10 @@
 //! Before anybody goes for not being in the directory (any more), the directory is asked for exactly them: an enumeration may have been
 //! read from a replica that their creation hasn't reached (entra_graph §5.3), and what is deleted in Defguard doesn't come back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::oid::Oid;
-use super::plan::Plan;
+use super::plan::{NotGone, Plan};
 use super::{Progress, SyncError};
 use crate::capability::TraceId;
 use crate::config::Provider;
@@ -15,8 +15,17 @@ use crate::sandbox::bindings::exports::defguard::openid::directory::{Collection,
 const AT_ONCE: usize = 100;
 /// Of these, in one request.
 const IN_A_REQUEST: usize = 20;
-const THERE: &str = "the directory has it, though it didn't name it: that will have arrived with the next run";
+const THERE: &str = "the directory has it, though it didn't name it: the next run reads everything";
 const UNKNOWN: &str = "the directory couldn't be asked whether it is there: the next run asks again";
+
+/// What was learned.
+#[derive(Debug, Default)]
+pub(super) struct Confirmed {
+    /// Something is there that the mirror lacks: a delta will never name it, so everything has to be read.
+    pub is_mirror_wrong: bool,
+    /// Groups that are gone.
+    pub gone: HashSet<u128>,
+}
 
 /// Takes out of a plan whatever would happen to who is there after all, or of whom it can't be learned.
 pub(super) async fn confirm(
@@ -25,7 +34,7 @@ pub(super) async fn confirm(
     trace: &TraceId,
     plan: &mut Plan,
     read: &mut Progress,
-) -> Result<(), SyncError> {
+) -> Result<Confirmed, SyncError> {
     let users = Asked { gateway, provider, trace, collection: Collection::Users };
     let users = users.not_gone(&plan.missing_users, read).await?;
     let groups = Asked { gateway, provider, trace, collection: Collection::Groups };
@@ -33,7 +42,29 @@ pub(super) async fn confirm(
     if !users.is_empty() || !groups.is_empty() {
         plan.keep(&users, &groups);
     }
-    Ok(())
+    let gone = plan.missing_groups.iter().filter(|id| !groups.contains_key(id)).map(|id| id.0).collect();
+    Ok(Confirmed { is_mirror_wrong: is_any_there(&users) || is_any_there(&groups), gone })
+}
+
+/// Of a plan that is held and changes nothing, whether the mirror is why: a few of what is missing are enough for that.
+pub(super) async fn sample(
+    gateway: &Gateway,
+    provider: &Provider,
+    trace: &TraceId,
+    plan: &Plan,
+    read: &mut Progress,
+) -> Result<Confirmed, SyncError> {
+    let mut is_mirror_wrong = false;
+    for (collection, ids) in [(Collection::Users, &plan.missing_users), (Collection::Groups, &plan.missing_groups)] {
+        let asked = Asked { gateway, provider, trace, collection };
+        let few = ids.get(..ids.len().min(IN_A_REQUEST)).unwrap_or_default();
+        is_mirror_wrong |= is_any_there(&asked.not_gone(few, read).await?);
+    }
+    Ok(Confirmed { is_mirror_wrong, gone: HashSet::new() })
+}
+
+fn is_any_there(not_gone: &NotGone) -> bool {
+    not_gone.values().any(|why| *why == THERE)
 }
 
 struct Asked<'a> {
@@ -45,7 +76,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Those of them that aren't gone, and why not.
-    async fn not_gone(&self, ids: &[Oid], read: &mut Progress) -> Result<HashMap<Oid, &'static str>, SyncError> {
+    async fn not_gone(&self, ids: &[Oid], read: &mut Progress) -> Result<NotGone, SyncError> {
         let mut kept = HashMap::new();
         for ids in ids.chunks(AT_ONCE) {
             let object = |oid: &Oid| Object { collection: self.collection, id: oid.to_string() };

@@ -10,6 +10,7 @@ use super::epoch::Since;
 use super::lease::Lease;
 use super::mirror::Mirror;
 use super::plan::{self, Held, Plan, Skipped};
+use super::presence::Confirmed;
 use super::proposal::Proposal;
 use super::snapshot::Snapshot;
 use super::state::{Counts, State};
@@ -117,10 +118,17 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         let Self { gateway, provider, trace, progress, told, .. } = self;
         round::read(gateway, provider, trace, mirror, lease, told, progress).await?;
         let (state, mut plan) = difference(mirror, config, target).await?;
-        // What is held goes nowhere yet.
-        if plan.held.is_none() || matches!(job, Job::Apply(_)) {
-            presence::confirm(gateway, provider, trace, &mut plan, told).await?;
-        }
+        // What is held goes nowhere yet, and nobody at all is never believed, whoever approves it.
+        let is_held = match &plan.held {
+            Some(Held::Empty { .. }) => true,
+            held => held.is_some() && !matches!(job, Job::Apply(_)),
+        };
+        let confirmed = if is_held {
+            presence::sample(gateway, provider, trace, &plan, told).await?
+        } else {
+            presence::confirm(gateway, provider, trace, &mut plan, told).await?
+        };
+        note(mirror, confirmed).await?;
         self.came_to.counts = state.counts();
         self.came_to.skipped = std::mem::take(&mut plan.skipped);
         match job {
@@ -134,7 +142,6 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
                 self.hold(plan.held, &plan.actions);
                 Ok(())
             }
-            // Nobody at all is never believed, whoever approves it.
             Job::Apply(_) if matches!(plan.held, Some(Held::Empty { .. })) => {
                 self.hold(plan.held, &plan.actions);
                 Ok(())
@@ -331,6 +338,34 @@ async fn seen_with(
     outcome.map(|_| since)
 }
 
+/// What the directory said of what the mirror lacks.
+async fn note(mirror: &Mirror, confirmed: Confirmed) -> Result<(), SyncError> {
+    let Confirmed { is_mirror_wrong, gone } = confirmed;
+    if is_mirror_wrong {
+        // The next run's round begins from the beginning: no run reads everything twice.
+        round::blocking(mirror, Mirror::forget_cursor).await?;
+    }
+    if !gone.is_empty() {
+        round::blocking(mirror, move |mirror| mirror.forget_lost(&gone)).await?;
+    }
+    Ok(())
+}
+
+/// People of whom nothing but the id may be seen are no directory: Graph leaves out what there is no right to, and says nothing.
+fn readable(snapshot: &Snapshot) -> Result<(), SyncError> {
+    let people = snapshot.people.len();
+    if people == 0 || snapshot.stateless() < people {
+        return Ok(());
+    }
+    Err(SyncError::Denied {
+        permission: "User.Read.All".into(),
+        detail: format!("all {people} people are listed without their state (accountEnabled)"),
+        hint: "App registrations > API permissions > Add a permission > Microsoft Graph > Application permissions > User.Read.All, \
+               then Grant admin consent."
+            .into(),
+    })
+}
+
 /// What is there, and what is to be done to it.
 async fn difference(
     mirror: &Mirror,
@@ -342,6 +377,11 @@ async fn difference(
     // This machine's work, and not a little.
     let worked_out = tokio::task::spawn_blocking(move || {
         let snapshot = Snapshot::read(&mirror)?;
+        if let Err(error) = readable(&snapshot) {
+            // What is seen with the permission isn't news to a delta.
+            mirror.forget_cursor()?;
+            return Err(error);
+        }
         let is_first = !mirror.was_applied(&name)?;
         let plan = plan::plan(&snapshot, &state, &config, abilities, is_first);
         Ok((state, plan))

@@ -29,6 +29,8 @@ pub struct DirectoryGroup {
     pub name: String,
     people: Vec<u32>,
     nested: Vec<u32>,
+    /// Groups in it that the directory didn't name: whether they are gone has to be asked.
+    lost: Vec<Oid>,
     /// Who is in it may not be seen: that somebody isn't says nothing.
     is_unseen: bool,
 }
@@ -36,7 +38,7 @@ pub struct DirectoryGroup {
 impl DirectoryGroup {
     /// One whose members aren't asked for.
     pub(super) fn named(id: Oid, name: &str) -> Self {
-        Self { id, name: name.to_owned(), people: Vec::new(), nested: Vec::new(), is_unseen: false }
+        Self { id, name: name.to_owned(), people: Vec::new(), nested: Vec::new(), lost: Vec::new(), is_unseen: false }
     }
 
     /// With people by number.
@@ -50,6 +52,12 @@ impl DirectoryGroup {
     pub(super) fn unseen(self) -> Self {
         Self { is_unseen: true, ..self }
     }
+
+    /// With groups in it that weren't named.
+    #[cfg(test)]
+    pub(super) fn without(self, lost: Vec<Oid>) -> Self {
+        Self { lost, ..self }
+    }
 }
 
 /// The directory at the end of a round. People and groups are in the order of their ids.
@@ -59,6 +67,19 @@ pub struct Snapshot {
     pub people: Vec<Person>,
     /// Groups.
     pub groups: Vec<DirectoryGroup>,
+    /// Groups that were in others, and that an enumeration didn't name any more: whether they are gone has to be asked, in order.
+    pub lost: Vec<Oid>,
+}
+
+/// Who is in a group, those in groups within it too.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// Numbers of people, in order.
+    pub people: Vec<u32>,
+    /// Whether that is all: of a group within whose members may not be seen nobody knows.
+    pub is_all: bool,
+    /// Groups within that the directory didn't name, in order: whoever is in it by one of them isn't among these people.
+    pub lost: Vec<Oid>,
 }
 
 fn person(id: u128, record: UserRecord) -> Person {
@@ -72,7 +93,7 @@ fn person(id: u128, record: UserRecord) -> Person {
 fn group(id: u128, record: GroupRecord) -> DirectoryGroup {
     let id = Oid(id);
     let name = record.display_name.unwrap_or_else(|| id.to_string());
-    DirectoryGroup { id, name, people: Vec::new(), nested: Vec::new(), is_unseen: record.unseen_members }
+    DirectoryGroup { is_unseen: record.unseen_members, ..DirectoryGroup::named(id, &name) }
 }
 
 impl Snapshot {
@@ -88,42 +109,59 @@ impl Snapshot {
             groups.insert(id, index(snapshot.groups.len()));
             snapshot.groups.push(group(id, record));
         })?;
-        // Members of what was removed, or that were, are left out.
+        // Members of what was removed, and people who were, are left out.
         mirror.members(|of, member, is_group| {
             let Some(of) = groups.get(&of).and_then(|of| snapshot.groups.get_mut(*of as usize)) else { return };
-            if is_group {
-                of.nested.extend(groups.get(&member));
-            } else {
-                of.people.extend(people.get(&member));
+            match (is_group, groups.get(&member)) {
+                (true, Some(inner)) => of.nested.push(*inner),
+                (true, None) => of.lost.push(Oid(member)),
+                (false, _) => of.people.extend(people.get(&member)),
             }
         })?;
+        mirror.lost(|of, inner| {
+            let Some(of) = groups.get(&of).and_then(|of| snapshot.groups.get_mut(*of as usize)) else { return };
+            if !groups.contains_key(&inner) {
+                of.lost.push(Oid(inner));
+                snapshot.lost.push(Oid(inner));
+            }
+        })?;
+        snapshot.lost.sort_unstable();
+        snapshot.lost.dedup();
         Ok(snapshot)
     }
 
-    /// Everybody in a group, those of nested groups too, as numbers in order.
-    pub fn everybody_in(&self, group: usize) -> Vec<u32> {
-        self.known_in(group).0
+    /// Whether somebody is in the directory.
+    pub fn has(&self, oid: Oid) -> bool {
+        self.people.binary_search_by_key(&oid, |person| person.id).is_ok()
     }
 
-    /// The same, and whether that is all: of a group within whose members may not be seen nobody knows.
-    pub fn known_in(&self, group: usize) -> (Vec<u32>, bool) {
+    /// Of how many people it isn't known whether their accounts are enabled.
+    pub fn stateless(&self) -> usize {
+        self.people.iter().filter(|person| person.enabled.is_none()).count()
+    }
+
+    /// Everybody in a group, those of nested groups too.
+    pub fn inside(&self, group: usize) -> Inside {
         let mut seen = vec![false; self.groups.len()];
         let mut todo = vec![index(group)];
-        let (mut everybody, mut is_all) = (Vec::new(), true);
+        let mut inside = Inside { is_all: true, ..Inside::default() };
         while let Some(next) = todo.pop() {
             let Some(is_seen) = seen.get_mut(next as usize) else { continue };
             if std::mem::replace(is_seen, true) {
                 continue;
             }
             if let Some(group) = self.groups.get(next as usize) {
-                everybody.extend_from_slice(&group.people);
+                inside.people.extend_from_slice(&group.people);
+                inside.lost.extend_from_slice(&group.lost);
                 todo.extend_from_slice(&group.nested);
-                is_all &= !group.is_unseen;
+                inside.is_all &= !group.is_unseen;
             }
         }
-        everybody.sort_unstable();
-        everybody.dedup();
-        (everybody, is_all)
+        inside.people.sort_unstable();
+        inside.people.dedup();
+        inside.lost.sort_unstable();
+        inside.lost.dedup();
+        inside
     }
 }
 

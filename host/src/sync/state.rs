@@ -41,6 +41,15 @@ pub struct Group {
     pub was_made: bool,
 }
 
+/// A user of a number that is linked, and who has neither the name nor the address of before: it may be somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unrecognised {
+    /// As they were known.
+    pub was: String,
+    /// As they are.
+    pub is: String,
+}
+
 /// Everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
@@ -55,6 +64,8 @@ pub struct State {
     /// If not one of the groups that follow is called as it was: the name of one of them then, and now. It may be another place, that
     /// has groups of the same numbers.
     pub unlike: Option<(String, String)>,
+    /// Users who are left alone since nobody knows whether they are this directory's.
+    pub unrecognised: Vec<Unrecognised>,
 }
 
 /// How much there is.

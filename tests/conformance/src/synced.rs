@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use defguard_openid_host::config::{DirectoryApply, Provider};
+use defguard_openid_host::config::{DirectoryApply, LeaverBehavior, Provider};
 use defguard_openid_host::storage::{StorageConfig, StorageUrl};
 use defguard_openid_host::sync::{self, Outcome, Progress, Report};
 use entra_emulator::{Control, Emulator, Seed, Side, fixtures};
@@ -87,6 +87,11 @@ impl Synced {
         self.file = folder.join(format!("{id}-{}.json", self.afresh));
         let directory = self.provider.directory.as_mut().expect("the provider has a directory");
         directory.apply = DirectoryApply::File(self.file.clone());
+    }
+
+    /// From here on, what becomes of leavers.
+    pub fn leavers(&mut self, behavior: LeaverBehavior) {
+        self.provider.directory.as_mut().expect("the provider has a directory").user_behavior = behavior;
     }
 
     /// One run.

@@ -33,5 +33,6 @@ mod sync_commands;
 mod sync_core;
 mod sync_faults;
 mod sync_histories;
+mod sync_missing;
 mod sync_process;
 mod tls;

@@ -232,6 +232,47 @@ async fn names_of_groups() {
     assert_eq!(follows.members("vpn-users"), Some(vec![ada.username]));
 }
 
+/// In Core a user may get another address, and later another name: they are followed all the same. Both at once, and nobody knows who it is.
+#[tokio::test]
+async fn users_whose_name_and_address_change_in_core() {
+    for version in VERSIONS {
+        // What changes before each run; whether Ada, who has left then, is disabled.
+        for (name, changes, expected) in [
+            ("the address", &[(None, Some("ada@other.example"))][..], true),
+            ("the address, and later the name", &[(None, Some("ada@other.example")), (Some("adax"), None)], true),
+            ("the name, and later the address", &[(Some("adax"), None), (None, Some("ada@other.example"))], true),
+            ("both at once", &[(Some("adax"), Some("ada@other.example"))], false),
+        ] {
+            let follows =
+                Follows::start(version, CoreSeed::demo(), &[("directory.user_behavior", "\"disable\"")]).await;
+            let core = follows.all.core.control();
+            let ada = follows.sign_in(person::ADA).await;
+            follows.sign_in(person::UNICODE).await;
+            follows.done(name).await;
+            let mut username = ada.username.clone();
+            for &(new, email) in changes {
+                let change = |user: &mut core_emulator::User| {
+                    user.username = new.map_or(user.username.clone(), String::from);
+                    user.email = email.map_or(user.email.clone(), String::from);
+                };
+                core.edit_user(&username, change).unwrap();
+                username = new.map_or(username, String::from);
+                follows.done(name).await;
+            }
+            follows.all.stack.entra.control().remove_person(person::ADA).unwrap();
+            let report = follows.done(name).await;
+            let is_active = core.user(&username).unwrap().is_active;
+            assert_eq!(!is_active, expected, "{version:?} {name}: {report:?}");
+            assert_eq!(skipped(&report, &username) && skipped(&report, "former name"), !expected, "{name}: {report:?}");
+            if !expected {
+                core.edit_user(&username, |user| user.username.clone_from(&ada.username)).unwrap();
+                follows.done(name).await;
+                assert!(!core.user(&ada.username).unwrap().is_active, "{version:?} {name}: as it is told");
+            }
+        }
+    }
+}
+
 /// A group's number is not enough: Core that was set up anew has it too.
 #[tokio::test]
 async fn groups_that_somebody_gave_another_name() {

@@ -3,6 +3,7 @@
 
 use conformance::Synced;
 use conformance::history::{self, GROUPS, PEOPLE, Player, Step};
+use defguard_openid_host::config::LeaverBehavior;
 use defguard_openid_host::sync::Outcome;
 use entra_emulator::GraphSettings;
 use proptest::collection::vec;
@@ -12,7 +13,7 @@ use proptest::sample::subsequence;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 /// Histories that are tried, unless `PROPTEST_CASES` says otherwise.
-const HISTORIES: u32 = 96;
+const HISTORIES: u32 = 160;
 /// How long Graph lets a delta link live, and a day. Seconds.
 const LINKS_EXPIRE_S: i64 = 8 * 24 * 3600;
 
@@ -75,6 +76,11 @@ fn graph() -> impl Strategy<Value = GraphSettings> {
     })
 }
 
+/// What becomes of leavers.
+fn behavior() -> impl Strategy<Value = LeaverBehavior> {
+    prop_oneof![Just(LeaverBehavior::Delete), Just(LeaverBehavior::Keep)]
+}
+
 fn rounds() -> impl Strategy<Value = Vec<Round>> {
     let round = (vec(step(), 0..12), vec(step(), 0..4), proptest::bool::weighted(0.3), graph());
     let round = round.prop_map(|(before, meanwhile, is_late, graph)| Round { before, meanwhile, is_late, graph });
@@ -83,6 +89,7 @@ fn rounds() -> impl Strategy<Value = Vec<Round>> {
 
 struct Bench {
     synced: Synced,
+    behavior: LeaverBehavior,
 }
 
 impl Bench {
@@ -114,6 +121,10 @@ impl Bench {
         control.edit_graph(|graph| *graph = GraphSettings::default());
         self.run("the last run").await?;
         self.is_right("after the last run")?;
+        if self.behavior == LeaverBehavior::Keep {
+            // Whoever reads everything for the first time knows nobody who has left.
+            return Ok(());
+        }
         let document = self.synced.document();
         self.synced.afresh();
         self.run("the full read").await?;
@@ -129,7 +140,18 @@ impl Bench {
     }
 
     fn is_right(&self, name: &str) -> Result<(), TestCaseError> {
-        let (found, expected) = (self.synced.state(), self.synced.expected(false));
+        let (mut found, expected) = (self.synced.state(), self.synced.expected(false));
+        if self.behavior == LeaverBehavior::Keep {
+            // Whoever has left is kept, and follows the directory's groups as long as it has them.
+            let with_guests = self.synced.expected(true);
+            for (id, members) in &mut found.groups {
+                let there = with_guests.groups.get(id).cloned().unwrap_or_default();
+                let strangers: Vec<_> = members.difference(&there).collect();
+                prop_assert!(strangers.is_empty(), "{name}: members of {id} who aren't: {strangers:?}");
+                members.retain(|oid| expected.users.contains_key(oid));
+            }
+            found.users.retain(|oid, _| expected.users.contains_key(oid));
+        }
         prop_assert_eq!(found.users, expected.users, "{}: users", name);
         prop_assert_eq!(found.names, expected.names, "{}: groups", name);
         prop_assert_eq!(found.groups, expected.groups, "{}: members", name);
@@ -140,19 +162,19 @@ impl Bench {
 #[test]
 fn every_history_ends_as_a_full_read() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let settings = [
-        ("directory.user_behavior", "\"delete\""),
-        ("directory.max_removal_percent", "100"),
-        ("directory.max_removals", "1000000"),
-    ];
+    let settings = [("directory.max_removal_percent", "100"), ("directory.max_removals", "1000000")];
     let synced = runtime.block_on(Synced::start_seeded(history::seed(), &settings));
-    let bench = std::cell::RefCell::new(Bench { synced });
+    let bench = std::cell::RefCell::new(Bench { synced, behavior: LeaverBehavior::Delete });
     let default = Config::default();
     let cases = std::env::var_os("PROPTEST_CASES").map_or(HISTORIES, |_| default.cases);
     // What is found is printed whole; nothing is kept beside the sources.
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..default };
-    let found = TestRunner::new(config)
-        .run(&rounds(), |rounds| runtime.block_on(bench.borrow_mut().ends_as_a_full_read(&rounds)));
+    let found = TestRunner::new(config).run(&(rounds(), behavior()), |(rounds, behavior)| {
+        let mut bench = bench.borrow_mut();
+        bench.behavior = behavior;
+        bench.synced.leavers(behavior);
+        runtime.block_on(bench.ends_as_a_full_read(&rounds))
+    });
     if let Err(error) = found {
         panic!("{error}");
     }

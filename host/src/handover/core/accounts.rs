@@ -44,8 +44,10 @@ impl SignIn<'_> {
     /// The user that the identity is linked to: the person's, or an end.
     pub(super) async fn linked(&mut self, mut link: Link) -> Result<(User, Linking), HandoverError> {
         let (user, linking) = self.linked_decision(&link).await?.let_through()?;
-        if user.username != link.username {
-            link = self.core.ownership.renamed(&self.key.digest(), &link, &user.username).await?;
+        let now = Link::to(&user);
+        if now != link {
+            self.core.ownership.refreshed(&self.key.digest(), &link, &now).await?;
+            link = now;
         }
         // Links of before there was an index come into it here.
         self.core.ownership.index(self.identity, &link).await?;

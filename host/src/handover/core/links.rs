@@ -55,30 +55,25 @@ impl Ownership {
         }
     }
 
-    /// Notes the name that a directory object's user has by now; whether the object is linked to that user.
-    pub async fn note_name(
-        &self,
-        provider: &str,
-        object_id: &str,
-        id: i64,
-        username: &str,
-    ) -> Result<bool, StorageError> {
+    /// Notes the name and the address that a directory object's user has by now; whether the object is linked to that user.
+    pub async fn refresh(&self, provider: &str, object_id: &str, now: &Link) -> Result<bool, StorageError> {
         let key = object_key(provider, object_id);
         for _ in 0..ATTEMPTS {
             let found = self.storage().get(&key, self.now()).await?;
             let Some(mut indexed) = found.as_deref().map(parse::<Indexed>).transpose()? else { return Ok(false) };
-            if indexed.link.id != id {
+            if indexed.link.id != now.id {
                 return Ok(false);
             }
             if let Some(link) = self.read::<Link>(&link_key(indexed.digest.clone())).await?
-                && link.id == id
+                && link.id == now.id
+                && link != *now
             {
-                self.renamed(&indexed.digest, &link, username).await?;
+                self.refreshed(&indexed.digest, &link, now).await?;
             }
-            if indexed.link.username == username {
+            if indexed.link == *now {
                 return Ok(true);
             }
-            username.clone_into(&mut indexed.link.username);
+            indexed.link.clone_from(now);
             let entry = Entry::lasting(write(&indexed)?);
             if self.storage().compare_and_swap(key.clone(), found, entry, self.now()).await? {
                 return Ok(true);
@@ -212,17 +207,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_are_kept_true() {
+    async fn names_and_addresses_are_kept_true() {
         let storage = Arc::default();
         let (ownership, ada) = (over(&storage), person("entra", "ada"));
         ownership.claim(&ada, &link(1)).await.unwrap();
+        let countess = Link { username: "countess".into(), email: "countess@a.example".into(), ..link(1) };
         for turn in ["once", "twice"] {
-            assert!(ownership.note_name("entra", "ADA", 1, "countess").await.unwrap(), "{turn}");
-            assert_eq!(lines(&ownership, "entra").await, ["ada 1 countess"], "{turn}");
-            assert_eq!(ownership.link(&ada.key()).await.unwrap().unwrap().username, "countess", "{turn}");
+            assert!(ownership.refresh("entra", "ADA", &countess).await.unwrap(), "{turn}");
+            assert_eq!(ownership.link_of("entra", "ada").await.unwrap().as_ref(), Some(&countess), "{turn}");
+            assert_eq!(ownership.link(&ada.key()).await.unwrap().as_ref(), Some(&countess), "{turn}");
         }
-        assert!(!ownership.note_name("entra", "ada", 7, "eve").await.unwrap(), "another user");
-        assert!(!ownership.note_name("entra", "eve", 1, "eve").await.unwrap(), "another object");
+        assert!(!ownership.refresh("entra", "ada", &link(7)).await.unwrap(), "another user");
+        assert!(!ownership.refresh("entra", "eve", &link(1)).await.unwrap(), "another object");
         assert_eq!(lines(&ownership, "entra").await, ["ada 1 countess"]);
     }
 

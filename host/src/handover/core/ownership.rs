@@ -40,12 +40,13 @@ pub struct Link {
     pub id: i64,
     /// As Core had it last.
     pub username: String,
-    /// As Core had it when they were linked.
+    /// Likewise.
     pub email: String,
 }
 
 impl Link {
-    pub(super) fn to(user: &User) -> Self {
+    /// To this one, as Core has it now.
+    pub fn to(user: &User) -> Self {
         Self { id: user.id, username: user.username.clone(), email: user.email.clone() }
     }
 }
@@ -165,11 +166,10 @@ impl Ownership {
     }
 
     /// Notes the name that a linked user has by now. Whoever was faster noted the same.
-    pub(super) async fn renamed(&self, digest: &str, old: &Link, username: &str) -> Result<Link, StorageError> {
-        let new = Link { username: username.to_owned(), ..old.clone() };
-        let entry = Entry::lasting(write(&new)?);
+    pub(super) async fn refreshed(&self, digest: &str, old: &Link, new: &Link) -> Result<(), StorageError> {
+        let entry = Entry::lasting(write(new)?);
         self.storage.compare_and_swap(link_key(digest.to_owned()), Some(write(old)?), entry, self.now()).await?;
-        Ok(new)
+        Ok(())
     }
 
     async fn give(&self, id: i64, holder: &Holder) -> Result<bool, StorageError> {
@@ -281,8 +281,9 @@ mod tests {
         assert!(ownership.claim(&elsewhere, &link(7)).await.unwrap(), "for whoever decided that it may be");
         assert_eq!(ownership.link(&ada.key()).await.unwrap(), Some(link(7)));
         assert_eq!(ownership.link(&eve.key()).await.unwrap(), None);
-        ownership.renamed(&ada.key().digest(), &link(7), "countess").await.unwrap();
-        assert_eq!(ownership.link(&ada.key()).await.unwrap().unwrap().username, "countess");
+        let countess = Link { username: "countess".into(), email: "countess@a.example".into(), ..link(7) };
+        ownership.refreshed(&ada.key().digest(), &link(7), &countess).await.unwrap();
+        assert_eq!(ownership.link(&ada.key()).await.unwrap(), Some(countess));
     }
 
     #[tokio::test]

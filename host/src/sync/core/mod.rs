@@ -2,6 +2,7 @@
 //! groups that the synchronisation made, or that are listed, follow it; everybody and everything else is left alone. No more is changed a
 //! second than `steps_per_second`, each time under a lease that is still good; what one step refuses, or fails in, doesn't stop the others.
 
+mod memberships;
 mod memory;
 mod seen;
 
@@ -19,10 +20,10 @@ use super::mirror::Mirror;
 use super::oid::Oid;
 use super::plan::{Abilities, Skipped};
 use super::prefetch::{Prefetch, Unmade};
-use super::state::{Group, State, User};
+use super::state::{Group, State, Unrecognised, User};
 use super::target::{Applied, Target};
 use crate::config::{DirectoryConfig, Provider};
-use crate::core_api::{self, Budget, CoreClient, CoreError, Failure, GroupCreation, USERS_A_CALL};
+use crate::core_api::{self, Budget, CoreClient, CoreError, Failure, GroupCreation};
 use crate::gateway::Gateway;
 use crate::handover::{CoreHandover, Link, Roster};
 
@@ -229,10 +230,15 @@ impl<'a> CoreTarget<'a> {
         let by_id: HashMap<i64, &core_api::User> = users.iter().map(|user| (user.id, user)).collect();
         for (oid, link) in &links {
             let (Some(oid), Some(user)) = (Oid::parse(oid), by_id.get(&link.id)) else { continue };
-            if is_the_same(link, user) {
-                self.note(oid, link, user, disabled.contains(&oid)).await?;
-                keep_user(&mut state, &mut ground, oid, user, disabled.contains(&oid));
+            if !is_the_same(link, user) {
+                state.unrecognised.push(Unrecognised {
+                    was: format!("{} ({})", link.username, link.email),
+                    is: format!("{} ({})", user.username, user.email),
+                });
+                continue;
             }
+            self.note(oid, link, user, disabled.contains(&oid)).await?;
+            keep_user(&mut state, &mut ground, oid, user, disabled.contains(&oid));
         }
         let linked: HashSet<i64> = ground.users.values().map(|user| user.id).collect();
         let is_other_admin =
@@ -247,14 +253,15 @@ impl<'a> CoreTarget<'a> {
         Ok((state, ground))
     }
 
-    /// Keeps what was noted of a user true: who is active isn't disabled by us any more, whoever enabled them; and names change.
+    /// Keeps what was noted of a user true: who is active isn't disabled by us any more, whoever enabled them; and names and addresses
+    /// change, one after the other perhaps.
     async fn note(&self, oid: Oid, link: &Link, user: &core_api::User, was_disabled: bool) -> Result<(), SyncError> {
         if user.is_active && was_disabled {
             self.memory.enabled(oid).await?;
         }
-        if link.username != user.username {
-            let ownership = self.core.ownership();
-            ownership.note_name(&self.provider, &oid.to_string(), user.id, &user.username).await?;
+        let now = Link::to(user);
+        if now != *link {
+            self.core.ownership().refresh(&self.provider, &oid.to_string(), &now).await?;
         }
         Ok(())
     }
@@ -427,134 +434,6 @@ impl<'a> CoreTarget<'a> {
         went
     }
 
-    async fn members(
-        &self,
-        gate: &mut Gate<'_>,
-        ground: &Ground,
-        action: &Action,
-        id: Oid,
-        (add, remove): (&[Oid], &[Oid]),
-    ) -> Result<Went, StepError> {
-        let Some(group) = ground.groups.get(&id) else { return Ok(Went::Refused("the group is gone".into())) };
-        let mut skipped = Vec::new();
-        let mut added = Vec::new();
-        let mut failed = self.add(gate, ground, group, add, (&mut added, &mut skipped)).await.err();
-        let mut removed = Vec::new();
-        // Whoever is to leave leaves, though somebody else couldn't be let in.
-        if !matches!(failed, Some(StepError::Run(_))) {
-            let left = self.remove_one_by_one(gate, ground, group, remove, (&mut removed, &mut skipped)).await;
-            failed = match left {
-                Err(error @ StepError::Run(_)) => Some(error),
-                left => failed.or(left.err()),
-            };
-        }
-        let name = match action {
-            Action::ChangeMembers { name, .. } => name.clone(),
-            _ => group.name.clone(),
-        };
-        Ok(Went::Partly(Action::ChangeMembers { id, name, add: added, remove: removed }, skipped, failed))
-    }
-
-    /// Many at once, each call by itself: a lease doesn't last for all of a large group. What was done though there was an error is
-    /// in `added`.
-    async fn add(
-        &self,
-        gate: &mut Gate<'_>,
-        ground: &Ground,
-        group: &core_api::Group,
-        oids: &[Oid],
-        (added, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
-    ) -> Result<(), StepError> {
-        let there: Vec<Oid> = oids.iter().filter(|oid| ground.users.contains_key(*oid)).copied().collect();
-        for (number, oids) in there.chunks(USERS_A_CALL).enumerate() {
-            // The step itself has passed for the first of them.
-            if number > 0 {
-                gate.pass().await?;
-            }
-            let users: Vec<i64> = oids.iter().filter_map(|oid| ground.users.get(oid)).map(|user| user.id).collect();
-            match self.client().add_members(group, &users, Budget::new(STEP)).await {
-                Ok(()) => added.extend_from_slice(oids),
-                // Somebody of these is gone: one by one.
-                Err(error) if is_refusal(&error.failure) => {
-                    self.add_one_by_one(gate, ground, group, oids, (&mut *added, &mut *skipped)).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// What was done though there was an error is in `added`: one record that Core can't deal with holds up nobody else.
-    async fn add_one_by_one(
-        &self,
-        gate: &mut Gate<'_>,
-        ground: &Ground,
-        group: &core_api::Group,
-        oids: &[Oid],
-        (added, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
-    ) -> Result<(), StepError> {
-        let (mut first, mut row) = (None, Row::default());
-        for oid in oids {
-            let Some(user) = ground.users.get(oid) else { continue };
-            gate.pass().await?;
-            match self.client().add_member(group, &user.username, Budget::new(STEP)).await {
-                Ok(()) => {
-                    row.worked();
-                    added.push(*oid);
-                }
-                Err(error) if is_refusal(&error.failure) => skipped.push(refused(user, group, &error)),
-                Err(error) => {
-                    first.get_or_insert(StepError::Core(error));
-                    if !row.failed(self.client()).await {
-                        break;
-                    }
-                }
-            }
-        }
-        first.map_or(Ok(()), Err)
-    }
-
-    /// As [`CoreTarget::add_one_by_one`].
-    async fn remove_one_by_one(
-        &self,
-        gate: &mut Gate<'_>,
-        ground: &Ground,
-        group: &core_api::Group,
-        oids: &[Oid],
-        (removed, skipped): (&mut Vec<Oid>, &mut Vec<Skipped>),
-    ) -> Result<(), StepError> {
-        let (mut first, mut row) = (None, Row::default());
-        for oid in oids {
-            let Some(user) = ground.users.get(oid) else { continue };
-            gate.pass().await?;
-            let budget = Budget::new(STEP);
-            let went = async {
-                let may_go = !group.is_admin || self.may_go(user, budget).await?;
-                if may_go {
-                    self.client().remove_member(group, &user.username, budget).await?;
-                }
-                Ok::<_, CoreError>(may_go)
-            };
-            match went.await {
-                Ok(true) => {
-                    row.worked();
-                    removed.push(*oid);
-                }
-                Ok(false) => {
-                    skipped.push(Skipped::new(user.username.clone(), "it is the last active administrator"));
-                }
-                Err(error) if is_refusal(&error.failure) => skipped.push(refused(user, group, &error)),
-                Err(error) => {
-                    first.get_or_insert(StepError::Core(error));
-                    if !row.failed(self.client()).await {
-                        break;
-                    }
-                }
-            }
-        }
-        first.map_or(Ok(()), Err)
-    }
-
     fn pace(&self) -> Interval {
         let mut interval =
             tokio::time::interval(Duration::from_secs(1) / u32::try_from(self.steps_per_second.max(1)).unwrap_or(1));
@@ -569,10 +448,6 @@ fn kept(result: Result<(), crate::storage::StorageError>) -> Went {
         Ok(()) => Went::Done,
         Err(error) => Went::Failed(error.to_string()),
     }
-}
-
-fn refused(user: &Linked, group: &core_api::Group, error: &CoreError) -> Skipped {
-    Skipped::new(format!("{} in {}", user.username, group.name), error.failure.to_string())
 }
 
 /// Another Core, to which the configuration points now, has these numbers too.

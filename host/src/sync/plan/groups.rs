@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Draft, FEW_MEMBERSHIPS, Held, Skipped, too_many, too_many_memberships};
 use crate::sync::action::Action;
 use crate::sync::oid::Oid;
-use crate::sync::snapshot::{DirectoryGroup, Snapshot};
+use crate::sync::snapshot::DirectoryGroup;
 use crate::sync::state::Group;
 
 /// Characters of an object id that tell groups of the same name apart.
@@ -17,7 +17,8 @@ impl Draft<'_> {
     pub(super) fn groups(&mut self, wanted: &[usize], missing: &[String], last: &mut Vec<Action>) {
         let (snapshot, state) = (self.snapshot, self.state);
         let mut names = Names::new(self, wanted);
-        self.leaving = Leaving::default();
+        // By `users`, which came first.
+        self.leaving.going = self.plan.actions.iter().chain(last.iter()).filter_map(goes).collect();
         let mut there = HashSet::with_capacity(wanted.len());
         for number in wanted {
             let Some(group) = snapshot.groups.get(*number) else { continue };
@@ -43,7 +44,7 @@ impl Draft<'_> {
 
     /// What was found of memberships that end.
     fn memberships(&mut self) {
-        let Leaving { count, emptied, withheld } = std::mem::take(&mut self.leaving);
+        let Leaving { count, emptied, withheld, .. } = std::mem::take(&mut self.leaving);
         if withheld > 0 {
             let why = "the first run removes nobody from a group: the next one does";
             self.plan.skipped.push(Skipped::new(format!("{withheld} memberships"), why));
@@ -106,16 +107,17 @@ impl Draft<'_> {
 
     /// Who comes and who goes.
     fn members(&mut self, number: usize, id: Oid, name: &str, before: &[Oid], is_admin: bool) {
-        let (people, is_all) = self.snapshot.known_in(number);
+        let inside = self.snapshot.inside(number);
         // People are in the order of their ids, and so are the members.
-        let now: Vec<Oid> = people
+        let now: Vec<Oid> = inside
+            .people
             .into_iter()
             .filter(|person| self.there.get(*person as usize) == Some(&true))
             .filter_map(|person| self.snapshot.people.get(person as usize))
             .map(|person| person.id)
             .collect();
         let mut remove: Vec<Oid> = before.iter().filter(|oid| now.binary_search(oid).is_err()).copied().collect();
-        if !is_all {
+        if !inside.is_all {
             let why = "its membership is hidden, or that of a group in it, and nobody of it is shown: grant Member.Read.Hidden, if \
                        there is anybody; who is in it stays so";
             self.plan.skipped.push(Skipped::new(format!("group {name}"), why));
@@ -125,15 +127,30 @@ impl Draft<'_> {
             self.leaving.withheld += remove.len();
             remove.clear();
         }
-        self.leaving.add(name, before, &remove, self.snapshot);
+        self.leaving.add(name, before, &remove);
         let mut add = now;
         add.retain(|oid| before.binary_search(oid).is_err());
         if is_admin {
             remove.retain(|oid| self.may_lose_rights(*oid));
         }
+        self.unconfirmed(id, &remove, inside.lost);
         if !add.is_empty() || !remove.is_empty() {
             add.shrink_to_fit();
             self.plan.actions.push(Action::ChangeMembers { id, name: name.to_owned(), add, remove });
+        }
+    }
+
+    /// What has to be asked of the directory before these leave a group: whether they are gone themselves, or the groups by which they
+    /// were in it.
+    fn unconfirmed(&mut self, group: Oid, leaving: &[Oid], mut lost: Vec<Oid>) {
+        // In a document who doesn't count is in no group either.
+        if self.abilities.is_document {
+            lost.extend_from_slice(&self.plan.uncounted.1);
+        }
+        self.plan.missing_users.extend(leaving.iter().filter(|oid| !self.snapshot.has(**oid)));
+        if !leaving.is_empty() && !lost.is_empty() {
+            self.plan.missing_groups.extend_from_slice(&lost);
+            self.plan.without.insert(group, lost);
         }
     }
 
@@ -189,10 +206,17 @@ impl Draft<'_> {
     }
 }
 
+/// Who loses their account, or its use.
+fn goes(action: &Action) -> Option<Oid> {
+    matches!(action, Action::DisableUser { .. } | Action::DeleteUser { .. }).then(|| action.object())
+}
+
 /// Memberships that end.
 #[derive(Default)]
 pub(super) struct Leaving {
-    /// Of people who are in the directory: who has left it counts as a user.
+    /// People who are disabled or deleted: they count as users.
+    going: HashSet<Oid>,
+    /// Of everybody else, be they in the directory or not.
     count: usize,
     emptied: Option<Held>,
     /// By the first run.
@@ -200,11 +224,10 @@ pub(super) struct Leaving {
 }
 
 impl Leaving {
-    fn add(&mut self, name: &str, before: &[Oid], remove: &[Oid], snapshot: &Snapshot) {
-        let is_here = |oid: &&Oid| snapshot.people.binary_search_by_key(*oid, |person| person.id).is_ok();
-        let leaving = remove.iter().filter(is_here).count();
+    fn add(&mut self, name: &str, before: &[Oid], remove: &[Oid]) {
+        let leaving = remove.iter().filter(|oid| !self.going.contains(*oid)).count();
         self.count += leaving;
-        if leaving == before.len() && leaving > FEW_MEMBERSHIPS && self.emptied.is_none() {
+        if remove.len() == before.len() && leaving > FEW_MEMBERSHIPS && self.emptied.is_none() {
             self.emptied = Some(Held::Emptied { group: name.to_owned(), members: before.len() });
         }
     }

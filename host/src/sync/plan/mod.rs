@@ -10,7 +10,7 @@ mod tests;
 
 pub(in crate::sync) use groups::lists;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Action;
 use super::oid::Oid;
 use super::snapshot::{DirectoryGroup, Person, Snapshot};
-use super::state::State;
+use super::state::{State, Unrecognised};
 use crate::config::{DirectoryConfig, SyncTarget};
 
 /// As few as these are never too many, however small the directory is.
@@ -46,30 +46,64 @@ pub struct Plan {
     pub held: Option<Held>,
     /// What isn't done for good reason.
     pub skipped: Vec<Skipped>,
-    /// People who would go since the directory doesn't name them (any more).
+    /// People who would go, or leave a group, since the directory doesn't name them (any more); in order.
     pub missing_users: Vec<Oid>,
-    /// Groups, likewise.
+    /// Groups that would go, or by which people are in another one, likewise.
     pub missing_groups: Vec<Oid>,
+    /// Groups that somebody would leave, and the missing ones in them: whoever is in it by one of those doesn't leave.
+    pub without: BTreeMap<Oid, Vec<Oid>>,
+    /// People who would go for not being in one of `user_groups`, and the missing ones in those.
+    pub uncounted: (BTreeSet<Oid>, Vec<Oid>),
 }
 
+/// Why something that is missing isn't taken for gone, by object id.
+pub type NotGone = HashMap<Oid, &'static str>;
+
 impl Plan {
-    /// Without whatever would happen to these for being missing, since they aren't, or nobody knows: what is left out.
-    pub fn keep(&mut self, users: &HashMap<Oid, &'static str>, groups: &HashMap<Oid, &'static str>) {
-        let Self { actions, skipped, .. } = self;
+    /// Without whatever would happen to these for being missing, since they aren't, or nobody knows: what is left out is told.
+    pub fn keep(&mut self, users: &NotGone, groups: &NotGone) {
+        let Self { actions, skipped, without, uncounted: (uncounted, within), .. } = self;
+        let in_one = |missing: &[Oid]| missing.iter().find_map(|id| groups.get(id).copied());
+        let may_count = in_one(within);
         actions.retain_mut(|action| {
             let why = match action {
-                Action::DeleteUser { oid, .. } | Action::DisableUser { oid, .. } => users.get(oid),
-                Action::DeleteGroup { id, .. } => groups.get(id),
-                Action::ChangeMembers { add, remove, .. } => {
-                    remove.retain(|oid| !users.contains_key(oid));
+                Action::DeleteUser { oid, .. } | Action::DisableUser { oid, .. } => {
+                    let may_count = may_count.filter(|_| uncounted.contains(oid));
+                    let may_count = may_count.map(|why| format!("a group in one of user_groups is missing: {why}"));
+                    users.get(oid).map(|why| (*why).to_owned()).or(may_count)
+                }
+                Action::DeleteGroup { id, .. } => groups.get(id).map(|why| (*why).to_owned()),
+                Action::ChangeMembers { id, name, add, remove } => {
+                    let inner = without.get(id).and_then(|missing| in_one(missing));
+                    skipped.extend(stay(name, remove, users, inner));
                     return !add.is_empty() || !remove.is_empty();
                 }
                 _ => None,
             };
-            skipped.extend(why.map(|why| Skipped::new(format!("{}: {action}", action.kind()), *why)));
-            why.is_none()
+            let is_done = why.is_none();
+            skipped.extend(why.map(|why| Skipped::new(format!("{}: {action}", action.kind()), why)));
+            is_done
         });
     }
+}
+
+/// Who of those who would leave a group stays: everybody, if a group in it may be there after all.
+fn stay(group: &str, remove: &mut Vec<Oid>, users: &NotGone, inner: Option<&'static str>) -> Option<Skipped> {
+    let before = remove.len();
+    let mut why = None;
+    if let Some(inner) = inner {
+        why = Some(format!("a group in it is missing: {inner}"));
+        remove.clear();
+    }
+    remove.retain(|oid| match users.get(oid) {
+        None => true,
+        Some(there) => {
+            why.get_or_insert_with(|| (*there).to_owned());
+            false
+        }
+    });
+    let stay = before - remove.len();
+    why.filter(|_| stay > 0).map(|why| Skipped::new(format!("{stay} memberships of group {group}"), why))
 }
 
 /// Something that isn't done.
@@ -183,7 +217,10 @@ pub fn plan(
     is_first: bool,
 ) -> Plan {
     let mut skipped = Vec::new();
-    let (eligible, missing_user_groups) = eligible(snapshot, state, config, abilities, &mut skipped);
+    skipped.extend(of_unknown_state(snapshot));
+    skipped.extend(state.unrecognised.iter().map(left_alone));
+    let Eligible { people: eligible, missing: missing_user_groups, lost } =
+        eligible(snapshot, state, config, abilities, &mut skipped);
     let admin_groups = match config.admin_groups.as_slice() {
         [] => Vec::new(),
         listed => matched(snapshot, state, listed, "admin_groups", &mut skipped).0,
@@ -195,7 +232,12 @@ pub fn plan(
         abilities,
         is_first,
         admins: active_admins(state),
-        plan: Plan { skipped, ..Plan::default() },
+        plan: Plan {
+            skipped,
+            missing_groups: snapshot.lost.clone(),
+            uncounted: (BTreeSet::new(), lost),
+            ..Plan::default()
+        },
         there: there(snapshot, state, &eligible, config, abilities),
         missing_user_groups,
         leaving: groups::Leaving::default(),
@@ -203,6 +245,10 @@ pub fn plan(
     };
     let mut last = Vec::new();
     let nobody = draft.nobody(&eligible);
+    if nobody.is_some() {
+        // Held in any case; the directory is asked whether it has them, and then it is read anew.
+        draft.plan.missing_users = state.users.keys().filter(|oid| !snapshot.has(**oid)).copied().collect();
+    }
     if config.target != SyncTarget::Groups && nobody.is_none() {
         draft.users(&eligible, &mut last);
     }
@@ -216,8 +262,23 @@ pub fn plan(
         let (wanted, missing) = matched(snapshot, state, &config.group_match, "group_match", &mut draft.plan.skipped);
         draft.groups(&wanted, &missing, &mut last);
     }
-    draft.plan.actions.append(&mut last);
-    draft.plan
+    let mut plan = draft.plan;
+    plan.actions.append(&mut last);
+    if !plan.uncounted.0.is_empty() {
+        plan.missing_groups.extend_from_slice(&plan.uncounted.1);
+    }
+    for missing in [&mut plan.missing_users, &mut plan.missing_groups] {
+        missing.sort_unstable();
+        missing.dedup();
+    }
+    plan
+}
+
+/// Without a right on their properties, or on those of some, Graph leaves them out and says nothing (entra_graph §5.1).
+fn of_unknown_state(snapshot: &Snapshot) -> Option<Skipped> {
+    let why = "the directory doesn't say whether they may sign in (accountEnabled): they are made no users, and their state stays as it \
+               is; does the application have the permission User.Read.All? `doctor` looks at it";
+    Some(snapshot.stateless()).filter(|people| *people > 0).map(|people| Skipped::new(format!("{people} people"), why))
 }
 
 /// What is being worked out.
@@ -232,7 +293,7 @@ struct Draft<'a> {
     plan: Plan,
     /// By number, whether a person of the directory is a user afterwards.
     there: Vec<bool>,
-    /// Groups that `user_groups` lists, and the directory doesn't have.
+    /// Groups that `user_groups` lists, and the directory doesn't have, or doesn't show whole.
     missing_user_groups: Vec<String>,
     /// Groups that `admin_groups` lists.
     admin_groups: HashSet<Oid>,
@@ -305,6 +366,27 @@ fn there(
     people.map(|(person, number)| state.users.contains_key(&person.id) || counts(eligible.get(&number))).collect()
 }
 
+/// Whoever isn't followed any more keeps what they have: an administrator has to know.
+fn left_alone(user: &Unrecognised) -> Skipped {
+    let why = format!(
+        "the number is that of {}, and neither the name nor the address is as it was: nothing is done to this user. If it is the same \
+         person, give them the former name or address back until a run has ended, or the directory's address until they have signed in. \
+         If Core was set up anew, or is another one, begin with an empty storage",
+        user.was
+    );
+    Skipped::new(user.is.clone(), why)
+}
+
+/// Who counts.
+struct Eligible {
+    /// By number, whether they are enabled.
+    people: BTreeMap<u32, bool>,
+    /// What `user_groups` lists and isn't there, or isn't shown whole.
+    missing: Vec<String>,
+    /// Groups within those of `user_groups` that the directory didn't name.
+    lost: Vec<Oid>,
+}
+
 /// People who count, with the state that they have: no guests unless they are wanted, nobody without an address, and if groups are
 /// listed only who is in one. A guest who is a user of Core's was let in by the sign-in's own rules.
 fn eligible(
@@ -313,16 +395,22 @@ fn eligible(
     config: &DirectoryConfig,
     abilities: Abilities,
     skipped: &mut Vec<Skipped>,
-) -> (BTreeMap<u32, bool>, Vec<String>) {
-    let (mut listed, mut missing) = (None, Vec::new());
+) -> Eligible {
+    let (mut listed, mut missing, mut lost) = (None, Vec::new(), Vec::new());
     if !config.user_groups.is_empty() {
         let mut inside = vec![false; snapshot.people.len()];
         let (groups, not_there) = matched(snapshot, state, &config.user_groups, "user_groups", skipped);
         missing = not_there;
         for group in groups {
-            for person in snapshot.everybody_in(group) {
+            let members = snapshot.inside(group);
+            // Whoever isn't shown may be in it.
+            if !members.is_all {
+                missing.extend(snapshot.groups.get(group).map(|group| group.name.clone()));
+            }
+            for person in members.people {
                 inside.get_mut(person as usize).into_iter().for_each(|inside| *inside = true);
             }
+            lost.extend(members.lost);
         }
         listed = Some(inside);
     }
@@ -334,7 +422,7 @@ fn eligible(
     let people = snapshot.people.iter().enumerate().filter(|(position, person)| counts(*position, person));
     // Whoever isn't said to be enabled is never made so.
     let people = people.filter_map(|(position, person)| Some((u32::try_from(position).ok()?, person.enabled?)));
-    (people.collect(), missing)
+    Eligible { people: people.collect(), missing, lost }
 }
 
 fn too_many(what: &'static str, removals: usize, of: usize, config: &DirectoryConfig) -> Option<Held> {

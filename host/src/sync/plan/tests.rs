@@ -64,7 +64,7 @@ fn limits_hold_what_is_too_much() {
         ("no per cent is none, however few they are", 100, 99, 0, 100, Some("too_many_removals")),
         ("half, where that may be", 100, 50, 50, 100, None),
     ] {
-        let snapshot = Snapshot { people: people(left), groups: Vec::new() };
+        let snapshot = Snapshot { people: people(left), ..Snapshot::default() };
         let config =
             DirectoryConfig { max_removal_percent: percent, max_removals: most, ..config(LeaverBehavior::Delete) };
         let plan = plan(&snapshot, &users(before), &config, DOCUMENT, false);
@@ -92,8 +92,8 @@ fn an_active_administrator_is_always_left() {
             ..State::default()
         };
         let left = people(20).into_iter().skip(10).collect();
-        let gone = Snapshot { people: left, groups: Vec::new() };
-        let mut disabled = Snapshot { people: people(20), groups: Vec::new() };
+        let gone = Snapshot { people: left, ..Snapshot::default() };
+        let mut disabled = Snapshot { people: people(20), ..Snapshot::default() };
         for person in disabled.people.iter_mut().take(10) {
             person.enabled = Some(false);
         }
@@ -128,7 +128,7 @@ fn whose_state_is_whose() {
         let mut state = users(5);
         let first = state.users.get_mut(&Oid(1)).unwrap();
         (first.active, first.disabled_by_hand) = (active, disabled_by_hand);
-        let snapshot = Snapshot { people: directory, groups: Vec::new() };
+        let snapshot = Snapshot { people: directory, ..Snapshot::default() };
         let plan = plan(&snapshot, &state, &config(LeaverBehavior::Delete), CORE, false);
         assert_eq!(kinds(&plan), expected, "{name}");
     }
@@ -139,7 +139,7 @@ fn a_guest_whom_the_sign_in_let_in_has_not_left() {
     for (name, abilities, expected) in [("Core", CORE, &[][..]), ("a document", DOCUMENT, &["delete_user"])] {
         let mut directory = people(20);
         directory[0].guest = true;
-        let snapshot = Snapshot { people: directory, groups: Vec::new() };
+        let snapshot = Snapshot { people: directory, ..Snapshot::default() };
         let plan = plan(&snapshot, &users(20), &config(LeaverBehavior::Delete), abilities, false);
         assert_eq!(kinds(&plan), expected, "{name}");
     }
@@ -157,7 +157,7 @@ fn who_becomes_a_user() {
         ("of unknown state", person(None, false, Some("a@b")), 0, 0),
         ("without an address", person(Some(true), false, None), 0, 0),
     ] {
-        let snapshot = Snapshot { people: vec![person], groups: Vec::new() };
+        let snapshot = Snapshot { people: vec![person], ..Snapshot::default() };
         let made = |abilities| {
             plan(&snapshot, &State::default(), &config(LeaverBehavior::Keep), abilities, false).actions.len()
         };
@@ -184,7 +184,7 @@ fn who_is_disabled_counts_as_one_who_is_lost() {
         for person in directory.iter_mut().filter(|person| person.id.0 <= disabled || person.id.0 > active) {
             person.enabled = Some(false);
         }
-        let snapshot = Snapshot { people: directory, groups: Vec::new() };
+        let snapshot = Snapshot { people: directory, ..Snapshot::default() };
         for is_first in [false, true] {
             let plan = plan(&snapshot, &state, &config(LeaverBehavior::Disable), CORE, is_first);
             assert_eq!(plan.held.as_ref().map(Held::code), held, "{name}, {is_first}: {:?}", plan.held);
@@ -202,7 +202,7 @@ fn following(ids: &[u128], members: &[u128]) -> BTreeMap<Oid, Group> {
 fn directory(people: Vec<Person>, groups: &[(u128, &str)]) -> Snapshot {
     let everybody: Vec<u32> = (0..u32::try_from(people.len()).unwrap()).collect();
     let groups = groups.iter().map(|(id, name)| DirectoryGroup::with(Oid(*id), name, everybody.clone())).collect();
-    Snapshot { people, groups }
+    Snapshot { people, groups, ..Snapshot::default() }
 }
 
 #[test]
@@ -417,7 +417,8 @@ fn memberships_have_a_limit_of_their_own() {
         ("a small group is emptied", 10, 0, true, percent(20), None),
         ("a larger one", 11, 0, true, percent(60), Some("group_emptied")),
         ("where that may be", 11, 0, true, percent(100), None),
-        ("they have left the directory, and count there", 100, 0, false, percent(20), None),
+        ("they have left the directory, and are kept", 100, 60, false, percent(20), Some("too_many_removals")),
+        ("all of them", 11, 0, false, percent(60), Some("too_many_removals")),
         ("none may", 100, 99, true, percent(0), Some("too_many_removals")),
     ] {
         let all: Vec<u128> = (1..=members).collect();
@@ -428,6 +429,7 @@ fn memberships_have_a_limit_of_their_own() {
         let snapshot = Snapshot {
             people: people(left.max(1)),
             groups: vec![DirectoryGroup::with(Oid(1), "g1", some), DirectoryGroup::with(Oid(2), "g2", everybody)],
+            ..Snapshot::default()
         };
         let found = plan(&snapshot, &state, &config, CORE, false);
         assert_eq!(found.held.as_ref().map(Held::code), held, "{name}: {:?}", found.held);
@@ -446,8 +448,11 @@ fn who_may_not_be_seen_stays() {
     {
         let inner = DirectoryGroup::with(Oid(2), "g2", Vec::new());
         let inner = if is_unseen { inner.unseen() } else { inner };
-        let snapshot =
-            Snapshot { people: people(5), groups: vec![DirectoryGroup::with(Oid(1), "g1", vec![0, 1, 2]), inner] };
+        let snapshot = Snapshot {
+            people: people(5),
+            groups: vec![DirectoryGroup::with(Oid(1), "g1", vec![0, 1, 2]), inner],
+            ..Snapshot::default()
+        };
         let state = State { groups: following(&[2], &[1, 2, 3]), ..users(5) };
         let config = DirectoryConfig {
             target: SyncTarget::Groups,
@@ -461,11 +466,185 @@ fn who_may_not_be_seen_stays() {
     }
 }
 
+/// Whoever is disabled or deleted counts as a user, and their memberships don't count again; of everybody else they do.
+#[test]
+fn memberships_of_who_has_left() {
+    use LeaverBehavior::{Delete, Disable, Keep};
+    // What becomes of leavers, what is synchronised; what holds that twenty of a hundred have left, who alone are in the groups.
+    for (behavior, target, held) in [
+        (Delete, SyncTarget::All, None),
+        (Disable, SyncTarget::All, None),
+        (Keep, SyncTarget::All, Some("too_many_removals")),
+        (Delete, SyncTarget::Groups, Some("too_many_removals")),
+        (Keep, SyncTarget::Groups, Some("too_many_removals")),
+    ] {
+        let members: Vec<u128> = (81..=100).collect();
+        let state = State { groups: following(&[1, 2], &members), ..users(100) };
+        let groups = [1, 2].map(|id| DirectoryGroup::with(Oid(id), &format!("g{id}"), Vec::new())).to_vec();
+        let snapshot = Snapshot { people: people(80), groups, ..Snapshot::default() };
+        let plan = plan(&snapshot, &state, &DirectoryConfig { target, ..config(behavior) }, CORE, false);
+        assert_eq!(plan.held.as_ref().map(Held::code), held, "{behavior:?} {target:?}: {:?}", plan.held);
+        let asked: Vec<Oid> = members.iter().copied().map(Oid).collect();
+        assert_eq!(plan.missing_users, asked, "{behavior:?} {target:?}: each of them is asked for, once");
+    }
+}
+
+#[test]
+fn who_is_kept_and_there_after_all_leaves_no_group() {
+    for target in [SyncTarget::All, SyncTarget::Groups] {
+        let state = State { groups: following(&[1], &[1, 2, 3]), ..users(20) };
+        let left = people(20).into_iter().skip(2).collect();
+        let groups = vec![DirectoryGroup::with(Oid(1), "g1", vec![0])];
+        let snapshot = Snapshot { people: left, groups, ..Snapshot::default() };
+        let mut plan =
+            plan(&snapshot, &state, &DirectoryConfig { target, ..config(LeaverBehavior::Keep) }, CORE, false);
+        assert_eq!(plan.missing_users, [Oid(1), Oid(2)], "{target:?}");
+        plan.keep(&HashMap::from([(Oid(1), "there")]), &HashMap::new());
+        assert_eq!(leaving(&plan), [Oid(2)], "{target:?}: {plan:?}");
+        let told = Skipped::new("1 memberships of group g1", "there");
+        assert!(plan.skipped.contains(&told), "{target:?}: {plan:?}");
+        plan.keep(&HashMap::from([(Oid(2), "unknown")]), &HashMap::new());
+        assert!(plan.actions.is_empty(), "{target:?}: {plan:?}");
+    }
+}
+
+/// Who leaves a group.
+fn leaving(plan: &Plan) -> Vec<Oid> {
+    let removed = plan.actions.iter().filter_map(|action| match action {
+        Action::ChangeMembers { remove, .. } => Some(remove.clone()),
+        _ => None,
+    });
+    removed.flatten().collect()
+}
+
+/// A group in another one that wasn't named may be there: whoever is in the other one by it doesn't leave before that is known.
+#[test]
+fn a_missing_group_within_another_one() {
+    let state = State { groups: following(&[1, 2], &[1, 2, 3]), ..users(20) };
+    let outer = DirectoryGroup::with(Oid(1), "g1", vec![0]).without(vec![Oid(9)]);
+    let other = DirectoryGroup::with(Oid(2), "g2", vec![0, 1]);
+    let snapshot = Snapshot { people: people(20), groups: vec![outer, other], ..Snapshot::default() };
+    let config = DirectoryConfig { target: SyncTarget::All, ..config(LeaverBehavior::Delete) };
+    for (name, groups, expected) in
+        [("it is gone", HashMap::new(), &[2, 3, 3][..]), ("it is there", HashMap::from([(Oid(9), "there")]), &[3])]
+    {
+        let mut plan = plan(&snapshot, &state, &config, CORE, false);
+        assert_eq!((plan.missing_users.len(), plan.missing_groups.as_slice()), (0, &[Oid(9)][..]), "{name}");
+        plan.keep(&HashMap::new(), &groups);
+        let expected: Vec<Oid> = expected.iter().copied().map(Oid).collect();
+        assert_eq!(leaving(&plan), expected, "{name}: {plan:?}");
+        let told = plan.skipped.iter().any(|skipped| skipped.what == "2 memberships of group g1");
+        assert_eq!(told, !groups.is_empty(), "{name}: {plan:?}");
+    }
+    // Nobody leaves: nothing is asked, unless an enumeration has just lost it.
+    let state = State { groups: following(&[1, 2], &[1]), ..users(20) };
+    assert!(plan(&snapshot, &state, &config, CORE, false).missing_groups.is_empty());
+    let snapshot = Snapshot { lost: vec![Oid(9)], ..snapshot };
+    assert_eq!(plan(&snapshot, &state, &config, CORE, false).missing_groups, [Oid(9)]);
+}
+
+#[test]
+fn a_missing_group_within_one_of_user_groups() {
+    let staff = DirectoryGroup::with(Oid(1), "staff", (0..18).collect()).without(vec![Oid(9)]);
+    let snapshot = Snapshot { people: people(20), groups: vec![staff], ..Snapshot::default() };
+    for behavior in [LeaverBehavior::Disable, LeaverBehavior::Delete] {
+        let config = DirectoryConfig { user_groups: vec!["staff".into()], ..config(behavior) };
+        for (name, groups, expected) in
+            [("it is gone", HashMap::new(), 2), ("it is there", HashMap::from([(Oid(9), "there")]), 0)]
+        {
+            let mut plan = plan(&snapshot, &users(20), &config, CORE, false);
+            assert_eq!(plan.missing_groups, [Oid(9)], "{name}");
+            plan.keep(&HashMap::new(), &groups);
+            assert_eq!(plan.actions.len(), expected, "{name}: {plan:?}");
+            assert_eq!(plan.skipped.len(), 2 - expected, "{name}: {plan:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_may_be_in_a_user_group_that_is_not_shown_stays() {
+    for (name, is_unseen, expected) in [("all may be seen", false, 2), ("not all may", true, 0)] {
+        let hidden = DirectoryGroup::with(Oid(2), "hidden", Vec::new());
+        let hidden = if is_unseen { hidden.unseen() } else { hidden };
+        let groups = vec![DirectoryGroup::with(Oid(1), "staff", (0..18).collect()), hidden];
+        let snapshot = Snapshot { people: people(20), groups, ..Snapshot::default() };
+        let listed = vec!["staff".to_owned(), "hidden".to_owned()];
+        let config = DirectoryConfig { user_groups: listed, ..config(LeaverBehavior::Delete) };
+        let plan = plan(&snapshot, &users(20), &config, CORE, false);
+        let told = plan.skipped.iter().filter(|skipped| skipped.why.contains("Member.Read.Hidden")).count();
+        assert_eq!((plan.actions.len(), told), (expected, 2 - expected), "{name}: {plan:?}");
+    }
+}
+
+/// Whom the directory disabled may do nothing any more, be it that they don't count any more, or that nobody knows whether they do.
+#[test]
+fn who_is_disabled_and_does_not_count() {
+    use LeaverBehavior::{Delete, Disable, Keep};
+    // What `user_groups` lists; guest or not; what becomes of leavers; of the disabled one, and once they are inactive.
+    for (name, listed, guest, behavior, expected, then) in [
+        ("kept", "staff", false, Keep, "disable_user", None),
+        ("disabled", "staff", false, Disable, "disable_user", None),
+        ("deleted", "staff", false, Delete, "delete_user", Some("delete_user")),
+        ("of a group that isn't there", "gone", false, Keep, "disable_user", None),
+        ("of one that isn't there, and deleted", "gone", false, Delete, "disable_user", None),
+        (
+            "of a group within that wasn't named, and deleted",
+            "partly",
+            false,
+            Delete,
+            "disable_user",
+            Some("delete_user"),
+        ),
+        ("a guest", "staff", true, Keep, "disable_user", None),
+    ] {
+        let mut directory = people(20);
+        (directory[19].enabled, directory[19].guest) = (Some(false), guest);
+        let group = |(id, name)| DirectoryGroup::with(Oid(id), name, (0..19).collect());
+        let mut groups = [(1, "staff"), (2, "other")].map(group).to_vec();
+        groups.push(group((3, "partly")).without(vec![Oid(9)]));
+        let snapshot = Snapshot { people: directory, groups, ..Snapshot::default() };
+        let listed = vec![listed.to_owned(), "other".to_owned()];
+        let config = DirectoryConfig { user_groups: listed, ..config(behavior) };
+        let mut state = users(20);
+        assert_eq!(kinds(&plan(&snapshot, &state, &config, CORE, false)), [expected], "{name}");
+        let first = plan(&snapshot, &state, &config, CORE, true);
+        assert_eq!(kinds(&first), ["disable_user"], "{name}: by the first run too");
+        state.users.get_mut(&Oid(20)).unwrap().active = false;
+        assert_eq!(kinds(&plan(&snapshot, &state, &config, CORE, false)), Vec::from_iter(then), "{name}: then");
+    }
+    let mut directory = people(20);
+    directory[19].enabled = Some(false);
+    let groups = vec![DirectoryGroup::with(Oid(1), "staff", (0..19).collect())];
+    let snapshot = Snapshot { people: directory, groups, ..Snapshot::default() };
+    let config = DirectoryConfig { user_groups: vec!["staff".into()], ..config(Keep) };
+    let mut state = users(20);
+    state.users.get_mut(&Oid(20)).unwrap().is_admin = true;
+    let kept = plan(&snapshot, &state, &config, CORE, false);
+    assert!(kept.actions.is_empty() && kept.skipped.len() == 1, "an administrator is kept, and that is told: {kept:?}");
+}
+
+#[test]
+fn who_is_not_followed_is_told() {
+    let mut directory = people(5);
+    (directory[0].enabled, directory[1].enabled) = (None, None);
+    let snapshot = Snapshot { people: directory, ..Snapshot::default() };
+    let unrecognised = vec![Unrecognised { was: "u3 (u3@a.example)".into(), is: "u3x (other@a.example)".into() }];
+    for (name, state, told) in [
+        ("of unknown state", users(5), vec!["2 people"]),
+        ("not recognised", State { unrecognised, ..users(5) }, vec!["2 people", "u3x (other@a.example)"]),
+    ] {
+        let plan = plan(&snapshot, &state, &config(LeaverBehavior::Delete), CORE, false);
+        let found: Vec<&str> = plan.skipped.iter().map(|skipped| skipped.what.as_str()).collect();
+        assert_eq!((found, plan.actions.len()), (told, 0), "{name}: {plan:?}");
+    }
+}
+
 #[test]
 fn who_is_there_after_all_stays_and_so_do_their_memberships() {
     let state = State { groups: following(&[1], &[1, 2, 3]), ..users(20) };
     let left = people(20).into_iter().skip(2).collect();
-    let snapshot = Snapshot { people: left, groups: vec![DirectoryGroup::with(Oid(1), "g1", vec![0])] };
+    let snapshot =
+        Snapshot { people: left, groups: vec![DirectoryGroup::with(Oid(1), "g1", vec![0])], ..Snapshot::default() };
     let config = DirectoryConfig { target: SyncTarget::All, ..config(LeaverBehavior::Delete) };
     let mut plan = plan(&snapshot, &state, &config, CORE, false);
     assert_eq!((plan.missing_users.as_slice(), plan.missing_groups.len()), (&[Oid(1), Oid(2)][..], 0));

@@ -6,6 +6,7 @@ use super::{Draft, Skipped, too_many};
 use crate::config::LeaverBehavior;
 use crate::sync::action::Action;
 use crate::sync::oid::Oid;
+use crate::sync::snapshot::Person;
 use crate::sync::state::User;
 
 const DISABLED: &str = "disabled in the directory";
@@ -83,26 +84,26 @@ impl Draft<'_> {
 
     /// Users who are there and don't count (any more).
     fn leavers(&mut self, counting: &HashSet<Oid>, last: &mut Vec<Action>) {
-        // In the directory, and only their state or their address isn't known: they haven't left.
-        let blurred: HashMap<Oid, Option<bool>> = self
-            .snapshot
-            .people
-            .iter()
-            .filter(|person| person.enabled.is_none() || person.email.is_none())
-            .map(|person| (person.id, person.enabled))
-            .collect();
-        let here: HashSet<Oid> = self.snapshot.people.iter().map(|person| person.id).collect();
+        let snapshot = self.snapshot;
+        let here: HashMap<Oid, &Person> = snapshot.people.iter().map(|person| (person.id, person)).collect();
         let state = self.state;
         for (oid, user) in state.users.iter().filter(|(oid, _)| !counting.contains(oid)) {
-            if let Some(enabled) = blurred.get(oid) {
+            let person = here.get(oid);
+            // In the directory, and only their state or their address isn't known: they haven't left.
+            let is_blurred = person.is_some_and(|person| person.enabled.is_none() || person.email.is_none());
+            let enabled = person.and_then(|person| person.enabled);
+            // Whom the directory disabled may do nothing any more, whether they count or not; nor do they once they are deleted.
+            let is_disabled = user.active && enabled == Some(false) && !self.is_deleted(user);
+            if is_blurred || is_disabled {
                 let action = enabled.and_then(|enabled| self.state_of(*oid, user, enabled));
                 self.plan.actions.extend(action);
                 continue;
             }
-            let reason = if here.contains(oid) { NOT_COUNTING } else { LEFT };
+            let reason = if person.is_some() { NOT_COUNTING } else { LEFT };
             if reason == NOT_COUNTING && !self.missing_user_groups.is_empty() {
                 let why = format!(
-                    "it isn't clear whether they count: user_groups lists {:?}, which the directory doesn't have",
+                    "it isn't clear whether they count: user_groups lists {:?}, which the directory doesn't have, or of which it \
+                     doesn't show all members (Member.Read.Hidden)",
                     self.missing_user_groups
                 );
                 self.plan.skipped.push(Skipped::new(user.label(), why));
@@ -116,8 +117,18 @@ impl Draft<'_> {
         }
     }
 
+    /// Whether whoever doesn't count is certainly deleted by this run.
+    fn is_deleted(&self, user: &User) -> bool {
+        let is_certain = !self.is_first && self.missing_user_groups.is_empty() && self.plan.uncounted.1.is_empty();
+        is_certain && self.behavior(user) == LeaverBehavior::Delete
+    }
+
+    fn behavior(&self, user: &User) -> LeaverBehavior {
+        if user.is_admin { self.config.admin_behavior } else { self.config.user_behavior }
+    }
+
     fn leaver(&mut self, oid: Oid, user: &User, reason: &str) -> Option<Action> {
-        let behavior = if user.is_admin { self.config.admin_behavior } else { self.config.user_behavior };
+        let behavior = self.behavior(user);
         let is_lost = match behavior {
             LeaverBehavior::Keep => false,
             LeaverBehavior::Disable => user.active,
@@ -137,6 +148,8 @@ impl Draft<'_> {
         }
         if reason == LEFT {
             self.plan.missing_users.push(oid);
+        } else if !self.plan.uncounted.1.is_empty() {
+            self.plan.uncounted.0.insert(oid);
         }
         let reason = reason.to_owned();
         Some(match behavior {

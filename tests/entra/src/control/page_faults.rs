@@ -30,6 +30,8 @@ pub enum PageLie {
     NextlinkNotAUrl,
     /// Status 200 with an `error` object.
     ErrorInside,
+    /// `accountEnabled` is `null`, as for an application that may not read the property: nothing shows that something is missing.
+    StateUnsaid,
 }
 
 impl PageLie {
@@ -43,6 +45,7 @@ impl PageLie {
         Self::NextlinkNotText,
         Self::NextlinkNotAUrl,
         Self::ErrorInside,
+        Self::StateUnsaid,
     ];
 }
 
@@ -91,6 +94,7 @@ pub(super) fn lie(lie: PageLie, genuine: Genuine) -> Response {
         PageLie::NextlinkNotAUrl => {
             page.insert(NEXT_LINK.to_owned(), json!("/v1.0/users?$skiptoken=relative"));
         }
+        PageLie::StateUnsaid => items(page, |items| items.iter_mut().for_each(leave_state_out)),
         PageLie::ErrorInside => {
             page.clear();
             page.insert("error".to_owned(), json!({"code": "UnknownError", "message": "An error that was injected."}));
@@ -105,6 +109,12 @@ fn path_and_query(uri: &Uri) -> &str {
 fn items(page: &mut Map<String, Value>, change: impl FnOnce(&mut Vec<Value>)) {
     if let Some(Value::Array(items)) = page.get_mut("value") {
         change(items);
+    }
+}
+
+fn leave_state_out(item: &mut Value) {
+    if let Some(state) = item.get_mut("accountEnabled") {
+        *state = Value::Null;
     }
 }
 

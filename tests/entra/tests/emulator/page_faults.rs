@@ -126,6 +126,8 @@ async fn pages_lie_as_their_names_say() {
             PageLie::NextlinkNotText => link.is_number(),
             PageLie::NextlinkNotAUrl => link.as_str().unwrap().starts_with('/'),
             PageLie::ErrorInside => page["error"]["code"].is_string() && page.get("value").is_none(),
+            // A list of ids has no states.
+            PageLie::StateUnsaid => page == genuine,
         };
         assert!(as_told, "{lie:?}: {page}");
     }
@@ -134,6 +136,12 @@ async fn pages_lie_as_their_names_say() {
     let url = lab.graph(&format!("/v1.0/users/{}/transitiveMemberOf?$select=id", lab.oid(person::IN_CYCLE)));
     let page = lab.get_with_token(&url, &token).await.json();
     assert_eq!(page["value"][0]["id"], "../../users", "in objects, too: {page} {}", group::CYCLE_A);
+    lab.control.add_fault(Fault::new(A::LyingPage { lie: PageLie::StateUnsaid }).path("/v1.0/users"));
+    let url = lab.graph("/v1.0/users?$select=id,accountEnabled&$top=2");
+    let page = lab.get_with_token(&url, &token).await.json();
+    let people = page["value"].as_array().unwrap();
+    let is_unsaid = |person: &Value| person["id"].is_string() && person["accountEnabled"].is_null();
+    assert!(people.len() == 2 && people.iter().all(is_unsaid), "{page}");
 }
 
 #[tokio::test]
