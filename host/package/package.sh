@@ -28,7 +28,10 @@ sign() {
 make_files() {
   rm -rf "$made"
   mkdir -p "$made"
-  "$host" config example --plugin "$component" >"$made/openid.toml"
+  # The folder of plugins that postinst makes, which the service's user can write to.
+  "$host" config example --plugin "$component" |
+    sed 's|^plugin = "/usr/share/defguard-openid/openid.wasm"$|plugin = "/var/lib/defguard-openid/plugin"|' >"$made/openid.toml"
+  grep -q '^plugin = "/var/lib/defguard-openid/plugin"$' "$made/openid.toml" || die "the packaged configuration names another plugin"
   "$host" config schema --plugin "$component" >"$made/openid.schema.json"
   "$host" man --out "$made/man"
   "$host" completions bash >"$made/defguard-openid.bash"
@@ -54,6 +57,9 @@ look_at() {
   dpkg-deb --extract "$debian" "$unpacked"
   [ "$(stat -c %a "$unpacked/etc/defguard-openid/openid.toml")" = 640 ] || die "others can read the packaged configuration"
   program="$unpacked/usr/bin/defguard-openid" config="$unpacked/openid.toml"
+  # As postinst does.
+  mkdir "$unpacked/plugin"
+  for end in wasm wasm.minisig; do ln -s "$unpacked/usr/share/defguard-openid/openid.$end" "$unpacked/plugin/package.$end"; done
   printf 'a-secret-of-no-importance-0123456789-abcdef\n' >"$unpacked/secret"
   sed -e "s|/usr/share/defguard-openid/|$unpacked&|; s|/run/secrets/[a-z]*|$unpacked/secret|; s|/var/lib/defguard-openid|$unpacked|" \
     "$unpacked/etc/defguard-openid/openid.toml" >"$config"

@@ -103,6 +103,8 @@ impl Live {
         let mut config = read.map_err(|error| StartError::Reload(error.to_string()))??;
         let now = self.gateway();
         let kept = keep(now.config(), &mut config);
+        // What was in order with the file's `listen` needn't be so with the one that stays.
+        config.fits_together()?;
         let next = now.reconfigured(config).await?;
         let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
         mounts.retain(|mount| mount.routes.strong_count() > 0);
@@ -129,6 +131,8 @@ fn keep(now: &Config, next: &mut Config) -> Vec<&'static str> {
     differs("listen", now.listen != next.listen);
     differs("metrics.listen", now.metrics_listen != next.metrics_listen);
     differs("storage", !now.storage.is_as(&next.storage));
+    // The storage goes on with the one that it was opened with.
+    differs("storage.password_file", now.storage.is_as(&next.storage) && !now.storage.has_password_of(&next.storage));
     differs("log", now.log != next.log);
     differs("plugins.folder", now.plugins.folder != next.plugins.folder && now.storage.is_as(&next.storage));
     differs("trusted_proxies", now.trusted_proxies != next.trusted_proxies);
@@ -207,4 +211,51 @@ type Stamp = (u64, Option<SystemTime>);
 async fn stamp(path: &std::path::Path) -> Option<Stamp> {
     let metadata = tokio::fs::metadata(path).await.ok()?;
     Some((metadata.len(), metadata.modified().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A configuration over Redis; `more`: further lines of `[storage]`, and then of the provider.
+    fn over_redis(folder: &Path, password: &str, storage: &str, provider: &str) -> Config {
+        std::fs::write(folder.join("password"), password).unwrap();
+        let text = format!(
+            "public_url = \"https://enroll.example.com\"\n[storage]\nurl = \"redis://127.0.0.1:1/0\"\npassword_file = \"password\"\n\
+             {storage}\n[handover]\nkind = \"local\"\n[[provider]]\nid = \"a\"\nkind = \"microsoft\"\n\
+             base_url = \"https://a.example\"\nclient_id = \"c\"\nclient_secret_env = \"CARGO_PKG_NAME\"\n{provider}"
+        );
+        Config::parse(&folder.join("openid.toml"), &text).unwrap()
+    }
+
+    #[test]
+    fn another_password_waits_for_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = over_redis(folder.path(), "one", "", "");
+        for (password, storage, expected) in [
+            ("one\n", "", Vec::new()),
+            ("two", "", vec!["storage.password_file"]),
+            ("one", "folder = \".\"", vec!["storage"]),
+        ] {
+            let mut next = over_redis(folder.path(), password, storage, "");
+            let mut kept = keep(&now, &mut next);
+            kept.retain(|key| *key != "plugins.folder");
+            assert_eq!(kept, expected, "{password:?} {storage}");
+            assert!(next.storage.has_password_of(&now.storage), "{password:?}: what is used is what is open");
+        }
+    }
+
+    #[test]
+    fn a_mirror_needs_the_folder_that_the_storage_in_use_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = over_redis(folder.path(), "one", "", "");
+        let directory = "[provider.directory]\napply = \"file:defguard.json\"";
+        let mut next = over_redis(folder.path(), "one", "folder = \".\"", directory);
+        next.fits_together().unwrap();
+        assert_eq!(keep(&now, &mut next), ["storage"]);
+        let error = next.fits_together().unwrap_err().to_string();
+        assert!(error.contains("storage.folder: missing"), "{error}");
+    }
 }

@@ -75,7 +75,9 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     // Checked by the configuration; if the environment names another one it goes before.
-    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&config.level));
+    let named = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
+    let named = named.and_then(|text| EnvFilter::try_new(text).ok());
+    let level = named.unwrap_or_else(|| EnvFilter::new(&config.level));
     let layer = tracing_subscriber::fmt::layer()
         .with_timer(SystemTime)
         .with_writer(writer)

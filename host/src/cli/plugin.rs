@@ -3,6 +3,7 @@
 
 mod sign;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -285,7 +286,7 @@ async fn load(arguments: &FileOf) -> Result<ExitCode, Failure> {
     candidate.file = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Checked::new(candidate.clone(), &bench.settings.trust)?;
     if target != arguments.file {
-        put(&candidate, &target).map_err(|error| format!("{} can't be written: {error}", target.display()))?;
+        put(&candidate, &target).map_err(|error| not_written(&target, &error))?;
     }
     match bench.ask(PluginAsk::Look).await? {
         Some(release) if release.sha256 == candidate.sha256 => println!("the service uses it"),
@@ -295,6 +296,16 @@ async fn load(arguments: &FileOf) -> Result<ExitCode, Failure> {
         None => println!("{}: in place; no service was found to ask, a running one looks by itself", target.display()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn not_written(target: &Path, error: &std::io::Error) -> String {
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "\n    let `plugin` be a folder of the user that runs this: plugin = \"/var/lib/defguard-openid/plugin\", as the package has it"
+        }
+        _ => "",
+    };
+    format!("{} can't be written: {error}{hint}", target.display())
 }
 
 async fn rollback(arguments: &Rollback) -> Result<ExitCode, Failure> {
@@ -307,6 +318,8 @@ async fn rollback(arguments: &Rollback) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     config.plugins.notes = true;
+    // Without it there is no way back: why it can't be used is to be said, named or not.
+    config.plugins.folder_is_named = true;
     let shelf = shelf(&config)?.ok_or(
         "no former plugin is known: the storage isn't a file, and there is no plugins.folder to remember plugins in",
     )?;
@@ -315,6 +328,8 @@ async fn rollback(arguments: &Rollback) -> Result<ExitCode, Failure> {
         return Err("there is no former plugin to go back to".into());
     };
     let (from, to) = (from.clone(), to.clone());
+    // A start that can't use it would have no plugin at all.
+    shelf.kept_and_trusted(&to, Limits::default().plugin_bytes, &config.plugins.trust).await?;
     shelf.change(|state| state.went_back(to.clone(), &from.sha256, &arguments.reason))?;
     println!(
         "{} {} is set aside: the next start uses {} {}, sha256 {}",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
+use super::provider::place;
 use super::{Config, Problem};
 
 /// What a file says, good or not.
@@ -28,10 +29,8 @@ pub(super) fn components(table: &Table) -> Vec<(String, String)> {
     let tables = providers.iter().enumerate().filter_map(|(position, value)| Some((position, value.as_table()?)));
     tables
         .filter_map(|(position, provider)| {
-            let name =
-                provider.get("id").and_then(Value::as_str).map_or_else(|| (position + 1).to_string(), str::to_owned);
             let json = provider_table::component_json(provider, loopback_http.unwrap_or_default()).ok()?;
-            Some((format!("provider.{name}"), json))
+            Some((place(providers, position), json))
         })
         .collect()
 }

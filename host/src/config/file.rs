@@ -146,6 +146,18 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     }
 }
 
+/// What keys mean for each other, of a configuration in which some stayed as they were: those of the file alone are in order.
+pub(super) fn fits_together(config: &Config) -> Result<(), ConfigError> {
+    let mut problems: Vec<Problem> = plugins::unsigned_still_fits(config).into_iter().collect();
+    // The storage may be the former one as well.
+    problems.extend(storage::mirrors_have_their_folder(&config.storage, &config.providers));
+    if problems.is_empty() {
+        return Ok(());
+    }
+    locate_in(&config.source, &mut problems);
+    Err(ConfigError::Invalid { file: config.source.clone(), problems })
+}
+
 /// Everything that the host finds, whatever it finds.
 pub(super) fn examine(path: &Path, text: &str) -> Examination {
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -211,7 +223,7 @@ fn read(reader: &mut Reader, path: &Path, table: &Table) -> Option<Config> {
         directories_have_their_core(reader, handover, &providers);
     }
     if let Some(storage) = &storage {
-        storage::mirrors_have_their_folder(reader, storage, &providers);
+        reader.problems.extend(storage::mirrors_have_their_folder(storage, &providers));
     }
     Some(Config {
         source: path.into(),
@@ -315,6 +327,15 @@ fn trusted_proxies(reader: &mut Reader, table: &Table) -> Option<TrustedProxies>
     for item in items {
         let text = item.as_str().unwrap_or_default();
         match text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)) {
+            Ok(net) if net.prefix_len() == 0 => {
+                let message =
+                    format!("{item} is everybody: whoever connects could write any address into X-Forwarded-For");
+                reader.problem(
+                    "trusted_proxies",
+                    message,
+                    "name the proxies that are in front of this host, and nobody else",
+                );
+            }
             Ok(net) => nets.push(net),
             Err(_) => reader.problem("trusted_proxies", format!("{item} is neither an address nor a network"), hint),
         }

@@ -205,6 +205,11 @@ impl Config {
         file::parse(path, text)
     }
 
+    /// Looks again at what keys mean for each other, after some of them were made what they were before.
+    pub fn fits_together(&self) -> Result<(), ConfigError> {
+        file::fits_together(self)
+    }
+
     /// What a plugin has to fit.
     pub fn plugin_settings(&self) -> Settings {
         let providers = self.providers.iter().map(|one| (one.id.to_string(), one.component_json.clone())).collect();

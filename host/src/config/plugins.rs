@@ -8,9 +8,13 @@ use toml::{Table, Value};
 
 use super::file::Reader;
 use super::reference::names;
-use super::{Problem, PublicUrl};
+use super::{Config, Problem, PublicUrl};
 use crate::sandbox::{Trust, TrustedKey};
 use crate::storage::{StorageConfig, StorageUrl};
+
+/// Of whether plugins need a signature.
+const PATH: &str = "plugins.unsigned";
+const SIGN_HINT: &str = "sign the plugin (`defguard-openid plugin sign`) and name the key in plugins.trusted_keys";
 
 /// `[plugins]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +132,6 @@ fn trusted_keys_file(reader: &mut Reader, plugins: &Table) -> Option<Vec<Trusted
 
 /// `"allow"` is for one's own machine: nobody else may be able to sign in by a plugin that nobody signed.
 fn unsigned(reader: &mut Reader, plugins: &Table, about: &About<'_>) -> Option<bool> {
-    const PATH: &str = "plugins.unsigned";
     if !plugins.contains_key("unsigned") {
         return Some(false);
     }
@@ -140,25 +143,45 @@ fn unsigned(reader: &mut Reader, plugins: &Table, about: &About<'_>) -> Option<b
             return None;
         }
     }
-    let listens_here = about.listen.is_none_or(|listen| listen.ip().is_loopback());
-    let is_here = about.public_url.is_none_or(PublicUrl::is_loopback);
-    let open = match (about.loopback_http, listens_here, is_here) {
-        (false, _, _) => "development.loopback_http is off",
-        (_, false, _) => "`listen` is an address that others can reach",
-        (_, _, false) => "`public_url` isn't this machine's loopback address",
-        (true, true, true) => {
-            let hint = "whoever can write that file decides who signs in; in production: plugins.trusted_keys";
-            warn(reader, PATH, "PLUGINS ARE LOADED WITHOUT A SIGNATURE: this is for development only", hint);
-            return Some(true);
+    if let Some(open) = about.open_to_others() {
+        reader.problem(PATH, not_here(open), SIGN_HINT);
+        return None;
+    }
+    let hint = "whoever can write that file decides who signs in; in production: plugins.trusted_keys";
+    warn(reader, PATH, "PLUGINS ARE LOADED WITHOUT A SIGNATURE: this is for development only", hint);
+    Some(true)
+}
+
+impl About<'_> {
+    /// What lets others come to this host, if anything does.
+    fn open_to_others(&self) -> Option<&'static str> {
+        let listens_here = self.listen.is_none_or(|listen| listen.ip().is_loopback());
+        let is_here = self.public_url.is_none_or(PublicUrl::is_loopback);
+        match (self.loopback_http, listens_here, is_here) {
+            (false, _, _) => Some("development.loopback_http is off"),
+            (_, false, _) => Some("`listen` is an address that others can reach"),
+            (_, _, false) => Some("`public_url` isn't this machine's loopback address"),
+            (true, true, true) => None,
         }
+    }
+}
+
+fn not_here(open: &str) -> String {
+    format!("\"allow\" is for development on one's own machine, and {open}")
+}
+
+/// The same of a configuration that was put together of two: a service that runs listens where it did.
+pub(super) fn unsigned_still_fits(config: &Config) -> Option<Problem> {
+    let Config { loopback_http, public_url, listen, storage, plugins, .. } = config;
+    let about = About {
+        loopback_http: *loopback_http,
+        public_url: Some(public_url),
+        listen: Some(*listen),
+        storage: Some(storage),
     };
-    let message = format!("\"allow\" is for development on one's own machine, and {open}");
-    reader.problem(
-        PATH,
-        message,
-        "sign the plugin (`defguard-openid plugin sign`) and name the key in plugins.trusted_keys",
-    );
-    None
+    let open = about.open_to_others().filter(|_| plugins.trust.unsigned_allowed)?;
+    let message = format!("{} until a restart (listen = \"{listen}\")", not_here(open));
+    Some(Problem::error(PATH, message, SIGN_HINT))
 }
 
 fn warn(reader: &mut Reader, path: &str, message: &str, hint: &str) {

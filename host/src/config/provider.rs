@@ -128,11 +128,12 @@ pub(super) fn read_all(reader: &mut Reader, table: &Table, loopback_http: bool) 
             reader.problem("provider", format!("expected a table, found {}", value.type_str()), "");
             continue;
         };
-        let Some(provider) = read(reader, table, position, loopback_http) else { continue };
-        if providers.iter().any(|other| other.id == provider.id) {
-            reader.problem(format!("provider.{}.id", provider.id), "two providers have this id", "ids are unique");
+        let prefix = place(&tables, position);
+        if let Some(id) = id_before(&tables, position) {
+            let message = format!("two providers have this id: {id:?}");
+            reader.problem(join(&prefix, "id"), message, "ids are unique: it is part of the callback's path");
         }
-        providers.push(provider);
+        providers.extend(read(reader, table, &prefix, loopback_http));
     }
     refuse_shared_documents(reader, &providers);
     if tables.is_empty() {
@@ -160,36 +161,48 @@ fn refuse_shared_documents(reader: &mut Reader, providers: &[Provider]) {
     }
 }
 
-fn read(reader: &mut Reader, table: &Table, position: usize, loopback_http: bool) -> Option<Provider> {
-    let by_position = format!("provider.{}", position + 1);
+fn id_of(table: &Value) -> Option<&str> {
+    table.get("id").and_then(Value::as_str)
+}
+
+/// The id of the table at `position`, if one before it has the same.
+fn id_before(tables: &[Value], position: usize) -> Option<&str> {
+    let id = id_of(tables.get(position)?)?;
+    tables.iter().take(position).any(|other| id_of(other) == Some(id)).then_some(id)
+}
+
+/// What problems of a table begin with: its id; its number from 1, if it has none of its own.
+pub(super) fn place(tables: &[Value], position: usize) -> String {
+    let id = tables.get(position).and_then(id_of).filter(|_| id_before(tables, position).is_none());
+    id.map_or_else(|| format!("provider.{}", position + 1), |id| format!("provider.{id}"))
+}
+
+fn read(reader: &mut Reader, table: &Table, prefix: &str, loopback_http: bool) -> Option<Provider> {
     // Without a name the rest of the table is looked at all the same: everything that is wrong is said at once.
-    let (id, prefix) = match reader.text(table, &by_position, "id") {
+    let id = match reader.text(table, prefix, "id") {
         Some(text) => {
-            let prefix = format!("provider.{text}");
-            let id = ProviderId::parse(&text);
-            let wrong = |message| reader.problem(join(&prefix, "id"), message, "it is part of the callback's path");
-            (id.map_err(wrong).ok(), prefix)
+            let wrong = |message| reader.problem(join(prefix, "id"), message, "it is part of the callback's path");
+            ProviderId::parse(&text).map_err(wrong).ok()
         }
         None => {
             if !table.contains_key("id") {
-                reader.problem(join(&by_position, "id"), "missing", "a short name such as \"entra\"");
+                reader.problem(join(prefix, "id"), "missing", "a short name such as \"entra\"");
             }
-            (None, by_position)
+            None
         }
     };
-    let kind = kind(reader, table, &prefix);
-    let client_id =
-        required(reader, table, &prefix, "client_id", "the Application (client) ID of the app registration");
-    let display_name = reader.text(table, &prefix, "display_name");
-    refuse_inner_key(reader, table, &prefix);
-    let directory = directory::read(reader, table, &prefix, kind);
-    let base_url = required(reader, table, &prefix, "base_url", "Defguard's Base URL, without a trailing slash");
+    let kind = kind(reader, table, prefix);
+    let client_id = required(reader, table, prefix, "client_id", "the Application (client) ID of the app registration");
+    let display_name = reader.text(table, prefix, "display_name");
+    refuse_inner_key(reader, table, prefix);
+    let directory = directory::read(reader, table, prefix, kind);
+    let base_url = required(reader, table, prefix, "base_url", "Defguard's Base URL, without a trailing slash");
     let about = credential::About { kind, base_url: base_url.as_deref() };
-    let credential = credential::read(reader, table, &prefix, &about);
-    let approved_links = approved_links(reader, table, &prefix);
-    let logo = logo(reader, table, &prefix);
-    let component_json = component_json(reader, table, &prefix, loopback_http);
-    let origins = origins(reader, table, &prefix, kind, base_url.as_deref(), loopback_http);
+    let credential = credential::read(reader, table, prefix, &about);
+    let approved_links = approved_links(reader, table, prefix);
+    let logo = logo(reader, table, prefix);
+    let component_json = component_json(reader, table, prefix, loopback_http);
+    let origins = origins(reader, table, prefix, kind, base_url.as_deref(), loopback_http);
     let (kind, (allowed, credential_origins)) = (kind?, origins?);
     let display_name = display_name.unwrap_or_else(|| provider_table::default_display_name(kind.as_str()).to_owned());
     Some(Provider {

@@ -86,12 +86,12 @@ fn shared(reader: &mut Reader, storage: &Table, url: &StorageUrl, protection: &P
 }
 
 /// Each host reads the directory for itself, into a file of its own.
-pub(super) fn mirrors_have_their_folder(reader: &mut Reader, storage: &StorageConfig, providers: &[Provider]) {
+pub(super) fn mirrors_have_their_folder(storage: &StorageConfig, providers: &[Provider]) -> Option<Problem> {
     let needs_one = matches!(storage.url, StorageUrl::Redis(_)) && storage.folder.is_none();
-    if needs_one && providers.iter().any(|provider| provider.directory.is_some()) {
-        let message = "missing: the mirror of a directory is a file, and storage.url is none";
-        reader.problem("storage.folder", message, "folder = \"/var/lib/defguard-openid\": a folder of this host's own");
-    }
+    let has_one_to_keep = providers.iter().any(|provider| provider.directory.is_some());
+    let message = "missing: the mirror of a directory is a file, and storage.url is none";
+    let hint = "folder = \"/var/lib/defguard-openid\": a folder of this host's own";
+    (needs_one && has_one_to_keep).then(|| Problem::error("storage.folder", message, hint))
 }
 
 fn password(reader: &mut Reader, file: &str) -> Option<Secret> {

@@ -1,5 +1,6 @@
 //! From a configuration to a service that takes sign-ins.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ use super::{Gateway, Lasting, StartError, Tasks};
 const RELOAD_INTERVAL: Duration = Duration::from_millis(500);
 /// How often expired state is deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-/// The namespace that this plugin's state lives in.
+/// The namespace that plugins' state lives in, beside those of the host. One plugin runs at a time, and a sign-in that began with one
+/// ends with the next: it is the provider's, not the plugin's.
 const PLUGIN_NAMESPACE: &str = "openid";
 
 impl Gateway {
@@ -138,13 +140,20 @@ fn warn(warnings: &[Problem]) {
 /// The host's own folder for plugins. One that nobody asked for may fail: then each start compiles, and only this process knows the
 /// way back.
 pub fn shelf(config: &Config) -> Result<Option<Shelf>, ShelfError> {
-    let PluginsConfig { folder, folder_is_named, notes, .. } = &config.plugins;
+    if config.plugins.notes { opened(config, Shelf::open) } else { shelf_to_read(config) }
+}
+
+/// The same for a command that only tries something: it is neither made nor changed.
+fn shelf_to_read(config: &Config) -> Result<Option<Shelf>, ShelfError> {
+    let is_there = config.plugins.folder.as_ref().is_some_and(|folder| folder.exists());
+    if is_there { opened(config, Shelf::look_into) } else { Ok(None) }
+}
+
+fn opened(config: &Config, open: impl Fn(&Path) -> Result<Shelf, ShelfError>) -> Result<Option<Shelf>, ShelfError> {
+    let PluginsConfig { folder, folder_is_named, .. } = &config.plugins;
     let Some(folder) = folder else { return Ok(None) };
-    if !notes && !folder.exists() {
-        return Ok(None);
-    }
-    match Shelf::open(folder) {
-        Ok(shelf) => Ok(Some(if *notes { shelf } else { shelf.reading() })),
+    match open(folder) {
+        Ok(shelf) => Ok(Some(shelf)),
         Err(error) if *folder_is_named => Err(error),
         Err(error) => {
             tracing::warn!(%error, "former plugins and compiled code aren't kept");
@@ -159,7 +168,7 @@ pub async fn load_plugin(
     config: &Config,
     runtime: &Arc<Runtime>,
 ) -> Result<(Plugin, Vec<Problem>, Vec<LoadError>), StartError> {
-    let (settings, shelf) = (config.plugin_settings(), shelf(config)?.map(Shelf::reading));
+    let (settings, shelf) = (config.plugin_settings(), shelf_to_read(config)?);
     match choose_any(runtime, &settings, shelf.as_ref()).await {
         Err(errors) => Err(located(config, first(errors, &settings))),
         Ok((plugin, _, refused)) => {

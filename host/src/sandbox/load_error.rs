@@ -119,6 +119,18 @@ pub enum LoadError {
     /// There is nothing to go back to.
     #[error("there is no former plugin to go back to: {0}")]
     NoFormer(&'static str),
+    /// What it would go back to isn't trusted any more.
+    #[error(
+        "the former plugin {name} (sha256 {sha256}) {reason}: it isn't used again; `defguard-openid plugin load` puts a plugin of a trusted key into place"
+    )]
+    FormerUntrusted {
+        /// What it calls itself, with its version.
+        name: String,
+        /// Of its file.
+        sha256: String,
+        /// Why not.
+        reason: SignatureError,
+    },
     /// It was signed before the one that was last in use.
     #[error(
         "the plugin {path} was signed before the one last in use ({signed_at} is before {last}, seconds since 1970): it may have flaws that are mended; `defguard-openid plugin rollback` goes back deliberately"
@@ -175,6 +187,7 @@ impl LoadError {
             Self::Signature { reason, .. } => reason.code(),
             Self::Misnamed { .. } => "misnamed",
             Self::NoFormer(_) => "no_former",
+            Self::FormerUntrusted { .. } => "former_untrusted",
             Self::Older { .. } => "older",
             Self::SetAside { .. } => "set_aside",
             Self::CompileTimeout { .. } => "compile_timeout",

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::candidate::{self, Candidate};
 use super::choice::{self, Choice, Refused, choose, choose_any};
-use super::load::{Checked, accepts, examine};
+use super::load::{accepts, examine};
 use super::metrics::PluginMetrics;
 use super::probation::{PROBATION, Score};
 use super::shelf::Release;
@@ -141,18 +141,17 @@ impl Plugins {
         let changes = self.changes.lock().await;
         let (now, current) = (self.settings(), self.current());
         let same = now.path == settings.path && now.trust == settings.trust;
-        let next = if same {
+        let stays = same || {
+            let newest = choice::trusted(&self.runtime, &settings).await?.0.into_iter().next();
+            newest.is_some_and(|newest| newest.candidate.sha256 == current.sha256())
+        };
+        let next = if stays {
+            accepts(&current, &settings).await?;
             None
         } else {
-            let kept = choice::trusted(&self.runtime, &settings).await?.0.into_iter().next();
-            let is_current = kept.is_some_and(|newest| newest.candidate.sha256 == current.sha256());
-            if is_current {
-                None
-            } else {
-                let nothing = BTreeSet::new();
-                let choice = choose(&self.runtime, &settings, self.shelf.as_ref(), None, &nothing).await?;
-                Some(choice.found.ok_or_else(|| first(choice.refused.into_iter().map(|one| one.error), &settings))?)
-            }
+            let nothing = BTreeSet::new();
+            let choice = choose(&self.runtime, &settings, self.shelf.as_ref(), None, &nothing).await?;
+            Some(choice.found.ok_or_else(|| first(choice.refused.into_iter().map(|one| one.error), &settings))?)
         };
         Ok(Change { plugins: self, changes, settings, current, next })
     }
@@ -165,8 +164,9 @@ impl Plugins {
     async fn go_back(&self, changes: &mut Changes, code: &'static str, reason: &str) -> Result<String, String> {
         changes.probation = None;
         let (settings, current) = (self.settings(), self.current());
-        let target = match changes.former.take() {
-            Some(former) => accepts(&former, &settings).await.map(|()| former),
+        // Not what an attempt that fails takes away: with its key, or its configuration, back, there is a way back.
+        let target = match changes.former.clone() {
+            Some(former) => still_fits(&former, &settings).await.map(|()| former),
             None => self.former_kept(&settings).await,
         };
         let former = match target {
@@ -176,6 +176,7 @@ impl Plugins {
                 return Err(error.to_string());
             }
         };
+        changes.former = None;
         let sha256 = former.sha256().to_owned();
         tracing::error!(reason, from = current.sha256(), to = %sha256, "plugin rolled back");
         if let Some(shelf) = &self.shelf {
@@ -207,8 +208,7 @@ impl Plugins {
         let release = noted
             .or_else(|| state.back_to())
             .ok_or_else(|| none("none was in use before the present one, or it is gone"))?;
-        let candidate = place.kept(release, self.runtime.limits().plugin_bytes).await?;
-        let checked = Checked::new(candidate, &fit.trust)?;
+        let checked = place.kept_and_trusted(release, self.runtime.limits().plugin_bytes, &fit.trust).await?;
         Ok(Arc::new(examine(&self.runtime, checked, fit, Some(place)).await?))
     }
 
@@ -300,6 +300,16 @@ impl Change<'_> {
             self.plugins.take_over(&mut self.changes, Arc::new(plugin), Some(&candidate));
         }
     }
+}
+
+/// Whether a plugin that was in use may be so again: keys may have been taken out of the configuration since, and providers changed.
+async fn still_fits(former: &Plugin, settings: &Settings) -> Result<(), LoadError> {
+    settings.trust.still_trusts(former.signed()).map_err(|reason| LoadError::FormerUntrusted {
+        name: format!("{} {}", former.name(), former.version()),
+        sha256: former.sha256().to_owned(),
+        reason,
+    })?;
+    accepts(former, settings).await
 }
 
 /// The first refusal.

@@ -16,7 +16,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use super::candidate::{Candidate, signature_path};
-use super::{LoadError, Plugin};
+use super::{Checked, LoadError, Plugin, Trust};
 
 /// How many former plugins are kept, to go back to.
 const FORMER: usize = 3;
@@ -119,7 +119,8 @@ pub struct ShelfError {
 #[derive(Clone)]
 pub struct Shelf {
     folder: PathBuf,
-    key: Arc<hmac::Key>,
+    /// `None`: it is another user's, whose machine code isn't run.
+    key: Option<Arc<hmac::Key>>,
     /// Whether what happens is noted: a command that only tries something isn't the service.
     notes: bool,
 }
@@ -139,19 +140,29 @@ impl Shelf {
             return Err(failed("it isn't a folder".into()));
         }
         if found.uid() != own {
-            return Err(failed(format!("it belongs to user {}, not to user {own}, who runs this", found.uid())));
+            let owner = found.uid();
+            return Err(failed(format!(
+                "it belongs to user {owner}, not to user {own}, who runs this: run it as that user"
+            )));
         }
         if found.mode() & 0o077 != 0 {
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(io)?;
         }
         let key = key(&folder.join("key")).map_err(failed)?;
-        Ok(Self { folder: folder.into(), key: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key)), notes: true })
+        let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key));
+        Ok(Self { folder: folder.into(), key: Some(key), notes: true })
     }
 
-    /// The same folder, in which nothing is changed.
-    #[must_use]
-    pub fn reading(self) -> Self {
-        Self { notes: false, ..self }
+    /// Opens one that is there, in which nothing is changed. Root may look into that of the service's user; but what was compiled there
+    /// isn't run, or that user could run anything as root.
+    pub fn look_into(folder: &Path) -> Result<Self, ShelfError> {
+        let owner = |path: &Path| std::fs::metadata(path).map(|found| found.uid());
+        let is_root = owner(Path::new("/proc/self")).is_ok_and(|own| own == 0);
+        let is_anothers = std::fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir() && found.uid() != 0);
+        if is_root && is_anothers {
+            return Ok(Self { folder: folder.into(), key: None, notes: false });
+        }
+        Ok(Self { notes: false, ..Self::open(folder)? })
     }
 
     /// Where the state is: whoever changes it renames a new file into place.
@@ -217,6 +228,18 @@ impl Shelf {
         }
         candidate.file.clone_from(&release.file);
         Ok(candidate)
+    }
+
+    /// As [`Shelf::kept`], of somebody who is trusted now.
+    pub async fn kept_and_trusted(&self, release: &Release, limit: u64, trust: &Trust) -> Result<Checked, LoadError> {
+        Checked::new(self.kept(release, limit).await?, trust).map_err(|error| match error {
+            LoadError::Signature { reason, .. } => LoadError::FormerUntrusted {
+                name: format!("{} {}", release.name, release.version),
+                sha256: release.sha256.clone(),
+                reason,
+            },
+            error => error,
+        })
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {

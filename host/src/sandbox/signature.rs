@@ -72,6 +72,9 @@ pub enum SignatureError {
     /// The file has none.
     #[error("has no signature: {0} isn't there; `defguard-openid plugin sign` makes it")]
     Missing(String),
+    /// It was loaded when none was needed.
+    #[error("was loaded without a signature, and the configuration asks for one now")]
+    Unchecked,
     /// No key is configured.
     #[error(
         "can't be trusted: the configuration has no plugins.trusted_keys (on one's own machine plugins.unsigned = \"allow\" does without)"
@@ -100,7 +103,7 @@ impl SignatureError {
     /// A stable name, for metrics and `--json`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Missing(_) => "signature_missing",
+            Self::Missing(_) | Self::Unchecked => "signature_missing",
             Self::NoKeys => "signature_no_keys",
             Self::Malformed(_) => "signature_malformed",
             Self::OtherKey(_) => "signature_other_key",
@@ -131,7 +134,24 @@ impl Trust {
                 Err(_) => return Err(SignatureError::Altered),
             }
         }
-        Err(SignatureError::OtherKey(self.keys.iter().map(TrustedKey::as_str).collect::<Vec<_>>().join(", ")))
+        Err(self.other_key())
+    }
+
+    /// Whether a plugin that was checked before, perhaps under other keys, would be loaded now.
+    pub fn still_trusts(&self, signed: Option<&SignedAs>) -> Result<(), SignatureError> {
+        match signed {
+            Some(signed) if self.keys.iter().any(|trusted| trusted.text == signed.key) => Ok(()),
+            // As above: a signature that nobody can check is as good as none.
+            Some(_) if self.unsigned_allowed && self.keys.is_empty() => Ok(()),
+            None if self.unsigned_allowed => Ok(()),
+            _ if self.keys.is_empty() => Err(SignatureError::NoKeys),
+            Some(_) => Err(self.other_key()),
+            None => Err(SignatureError::Unchecked),
+        }
+    }
+
+    fn other_key(&self) -> SignatureError {
+        SignatureError::OtherKey(self.keys.iter().map(TrustedKey::as_str).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -180,6 +200,30 @@ mod tests {
 
     fn sign(pair: &KeyPair, bytes: &[u8], comment: &str) -> String {
         minisign::sign(None, &pair.sk, bytes, Some(comment), None).unwrap().into_string()
+    }
+
+    #[test]
+    fn what_was_trusted_once() {
+        let ((_, first), (_, second)) = (keys(), keys());
+        let by = |key: &TrustedKey| SignedAs { key: key.as_str().to_owned(), signed_at_unix_s: 1, named: None };
+        let (signed, other) = (by(&first), by(&second));
+        let trust = |keys: &[&TrustedKey], unsigned_allowed| Trust {
+            keys: keys.iter().map(|key| (*key).clone()).collect(),
+            unsigned_allowed,
+        };
+        let code = |trust: &Trust, signed| trust.still_trusts(signed).err().map(|error| error.code());
+        let table = [
+            ("its key is there", trust(&[&second, &first], false), Some(&signed), None),
+            ("its key is gone", trust(&[&second], false), Some(&signed), Some("signature_other_key")),
+            ("its key is gone, unsigned ones may", trust(&[&second], true), Some(&signed), Some("signature_other_key")),
+            ("all keys are gone", trust(&[], false), Some(&other), Some("signature_no_keys")),
+            ("all keys are gone, and none is needed", trust(&[], true), Some(&other), None),
+            ("it has none, and needs none", trust(&[&first], true), None, None),
+            ("it has none, and needs one", trust(&[&first], false), None, Some("signature_missing")),
+        ];
+        for (case, trust, signed, expected) in table {
+            assert_eq!(code(&trust, signed), expected, "{case}");
+        }
     }
 
     #[test]

@@ -235,9 +235,14 @@ impl StorageConfig {
         Self { url, password: None, protection: Protection::default(), folder: None }
     }
 
-    /// Whether it is the same backend, used in the same way. A password may change: it is asked for when a connection begins.
+    /// Whether it is the same backend, used in the same way, if perhaps with another password.
     pub(crate) fn is_as(&self, other: &Self) -> bool {
         (&self.url, &self.protection, &self.folder) == (&other.url, &other.protection, &other.folder)
+    }
+
+    /// Whether the password is the same, which the backend has had since it was opened.
+    pub(crate) fn has_password_of(&self, other: &Self) -> bool {
+        self.password.as_ref().map(Secret::expose) == other.password.as_ref().map(Secret::expose)
     }
 
     /// Opens the backend. Relative paths count from the working directory.

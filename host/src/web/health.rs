@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::protection::plain;
 use crate::gateway::Gateway;
 
 /// Why something isn't as it should be.
@@ -35,7 +36,8 @@ const CORE: Reason = Reason {
 
 /// `GET /health` and `GET /ready`, for any listener.
 pub fn probes<S: Clone + Send + Sync + 'static>(gateway: &Arc<Gateway>) -> Router<S> {
-    Router::new().route("/health", get(health)).route("/ready", get(ready)).with_state(Arc::clone(gateway))
+    let probes = Router::new().route("/health", get(health)).route("/ready", get(ready));
+    plain(probes, gateway.config()).with_state(Arc::clone(gateway))
 }
 
 /// Alive: 503 only for what a restart mends.

@@ -29,7 +29,7 @@ use crate::upstream::Upstream;
 pub use elsewhere::Elsewhere;
 use guard::Guard;
 pub use health::probes;
-use protection::{Protection, protect};
+use protection::{Protection, plain, protect};
 pub use test_login::{TestOutcome, test_router};
 
 /// Bytes of a request's body.
@@ -96,14 +96,18 @@ pub fn standalone(gateway: Arc<Gateway>) -> Router {
     let to_sign_in = || get(async || axum::response::Redirect::to("/openid/sign-in"));
     let config = gateway.config();
     let Some(upstream) = &config.upstream else {
-        return router(gateway).merge(probes).route("/", to_sign_in());
+        // Nobody is behind us: what isn't there isn't anywhere.
+        let rest = Router::new().route("/", to_sign_in()).fallback(async || axum::http::StatusCode::NOT_FOUND);
+        let rest = plain(rest, config);
+        return router(gateway).merge(probes).merge(rest);
     };
     let upstream = Upstream::new(upstream, &config.public_url, &config.trusted_proxies);
     let elsewhere = Elsewhere::upstream(upstream, Protection::of(config));
     let mut app = probes;
     if !config.pages.token_enrollment {
         // Single sign-on only: the pages that ask for a token aren't shown.
-        app = app.route("/", to_sign_in()).route("/enrollment-start", to_sign_in());
+        let pages = Router::new().route("/", to_sign_in()).route("/enrollment-start", to_sign_in());
+        app = app.merge(plain(pages, config));
     }
     let rest = elsewhere.clone();
     app.merge(router_beside(Arc::clone(&gateway), elsewhere))

@@ -1,13 +1,16 @@
 //! Headers of every answer of ours: what its pages may load, who may show them, and what a browser keeps of them.
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use axum::middleware::{map_response, map_response_with_state};
 use axum::response::Response;
 
 use super::elsewhere::NotOurs;
+use crate::capability::TraceId;
 use crate::config::Config;
 
 /// Our own script, style sheet and pictures only; no frames, no forms, no base. Scripts can't make markup of text.
@@ -55,4 +58,14 @@ pub(super) async fn protect(State(protection): State<Protection>, mut response: 
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Routes of ours that are no step of a sign-in, and so neither limited nor told in the log: with the headers of every answer.
+pub(super) fn plain<S: Clone + Send + Sync + 'static>(routes: Router<S>, config: &Config) -> Router<S> {
+    routes.layer(map_response(named)).layer(map_response_with_state(Protection::of(config), protect))
+}
+
+/// Gives an answer a name of its own.
+async fn named(response: Response) -> ([(&'static str, String); 1], Response) {
+    (TraceId::default().header(), response)
 }

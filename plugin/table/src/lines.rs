@@ -17,7 +17,7 @@ impl<'text> Lines<'text> {
     }
 
     /// The line of a path with dots, from 1: of the key, or of the nearest table around it that is there. A table of a list
-    /// goes by its `id`, or by its number from 1 if it has none: `provider.entra.base_url`, `provider.2.id`.
+    /// goes by its `id`, or, where none has that one, by its number from 1: `provider.entra.base_url`, `provider.2.id`.
     pub fn of(&self, path: &str) -> Option<usize> {
         offset(self.document.get_ref(), path).map(|offset| line_at(self.text, offset))
     }
@@ -44,7 +44,8 @@ fn offset(table: &DeTable<'_>, path: &str) -> Option<usize> {
         DeValue::Table(inner) if !rest.is_empty() => Some(offset(inner, rest).unwrap_or(here)),
         DeValue::Array(items) if !rest.is_empty() => {
             let (name, rest) = rest.split_once('.').unwrap_or((rest, ""));
-            let (_, item) = items.iter().enumerate().find(|(position, item)| is_item(item, *position, name))?;
+            let named = items.iter().find(|item| id_of(item) == Some(name));
+            let item = named.or_else(|| items.get(name.parse::<usize>().ok()?.checked_sub(1)?))?;
             match item.get_ref() {
                 DeValue::Table(inner) => Some(offset(inner, rest).unwrap_or(item.span().start)),
                 _ => Some(item.span().start),
@@ -54,11 +55,9 @@ fn offset(table: &DeTable<'_>, path: &str) -> Option<usize> {
     }
 }
 
-/// `provider.entra.…` is the table with that id; `provider.2.…` the second one, when it has no id.
-fn is_item(item: &Spanned<DeValue<'_>>, position: usize, name: &str) -> bool {
-    let DeValue::Table(table) = item.get_ref() else { return name == (position + 1).to_string() };
-    let id = table.iter().find(|(key, _)| key.get_ref() == "id").and_then(|(_, value)| value.get_ref().as_str());
-    id.map_or_else(|| name == (position + 1).to_string(), |id| id == name)
+fn id_of<'item>(item: &'item Spanned<DeValue<'_>>) -> Option<&'item str> {
+    let (_, id) = item.get_ref().as_table()?.iter().find(|(key, _)| key.get_ref() == "id")?;
+    id.get_ref().as_str()
 }
 
 #[cfg(test)]
@@ -79,7 +78,9 @@ mod tests {
             ("provider.entra.claims.username", Some(5)),
             ("provider.entra.client_id", Some(3)),
             ("provider.entra.sample.2.expect.email", Some(10)),
+            ("provider.1.id", Some(4)),
             ("provider.2.kind", Some(12)),
+            ("provider.3.kind", None),
             ("provider.none.kind", None),
             ("handover.kind", None),
         ] {

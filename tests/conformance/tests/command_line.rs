@@ -126,6 +126,52 @@ async fn without_a_plugin_it_says_what_to_do() {
     assert_eq!(schema["properties"]["provider"]["items"]["additionalProperties"], true, "the component's aren't known");
 }
 
+/// As it is installed: the program in `bin`, the plugin in `share/defguard-openid`; and as it is built, or unpacked.
+#[tokio::test]
+async fn the_plugin_is_found_without_being_named() {
+    for (name, place) in [
+        ("installed", "share/defguard-openid/openid.wasm"),
+        ("built", "openid.wasm"),
+        ("unpacked", "bin/openid.wasm"),
+        ("in the working directory", "elsewhere/openid.wasm"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for needed in ["bin", "share/defguard-openid", "elsewhere"] {
+            std::fs::create_dir_all(at(needed)).unwrap();
+        }
+        std::fs::copy(binary(), at("bin/defguard-openid")).unwrap();
+        std::fs::copy(component(), at(place)).unwrap();
+        for (what, words) in [("example", "public_url = "), ("schema", "xms_edov"), ("reference", "xms_edov")] {
+            let output = Command::new(at("bin/defguard-openid"))
+                .args(["config", what])
+                .current_dir(at("elsewhere"))
+                .output()
+                .await
+                .unwrap();
+            let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success() && out.contains(words), "{name}, {what}: {err}");
+        }
+    }
+}
+
+/// What the files of `host/package` say, against the program.
+#[tokio::test]
+async fn the_packages_files_fit_the_program() {
+    let file = |name: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../host/package").join(name)).unwrap()
+    };
+    let compose = file("docker-compose.yml");
+    let lines = compose.lines().skip_while(|line| *line != "#").take_while(|line| line.starts_with('#'));
+    let text: String = lines.flat_map(|line| [line.trim_start_matches('#'), "\n"]).collect();
+    let configuration: toml::Table = text.parse().unwrap();
+    let errors: Vec<_> = validator().await.iter_errors(&as_json(&text)).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{text}");
+    let proxy = configuration["trusted_proxies"][0].as_str().expect("whoever comes through the port");
+    assert!(compose.contains(&format!("gateway: {proxy}\n")), "{proxy} is the network's gateway");
+    assert!(file("defguard-openid.service").contains("\nExecReload=/bin/kill -HUP $MAINPID\n"), "systemctl reload");
+}
+
 #[tokio::test]
 async fn check_finds_the_host_s_and_the_component_s_problems_at_once() {
     let service = Service::prepare(HostOptions::default()).await;
@@ -222,6 +268,38 @@ logo_file = "no-logo.svg"
         let what_to_do = problem["hint"].as_str().is_some_and(|hint| !hint.is_empty());
         assert!(problem["line"].is_u64() && (what_to_do || problem["path"] == "plugin"), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn check_finds_two_providers_of_one_name_whatever_else_is_wrong() {
+    let service = Service::prepare(HostOptions::default()).await;
+    let text = std::fs::read_to_string(service.config()).unwrap();
+    let first = text.lines().position(|line| line.starts_with("id = ")).unwrap();
+    let id = text.lines().nth(first).unwrap().to_owned();
+    let second = text.lines().count() + 1;
+    // Without a client, with a number for a name, and with a key that only the component knows.
+    let more = format!(
+        "[[provider]]\n{id}\nkind = \"oidc\"\nbase_url = \"https://a.example\"\ndisplay_name = 1\nscopes = 2\n"
+    );
+    std::fs::write(service.config(), format!("{}\n{more}", text.trim_end())).unwrap();
+    let (code, out, err) = run(&["check", "--json", "--config", &service.config()]).await;
+    assert_eq!(code, Some(1), "{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let problems = report["problems"].as_array().unwrap();
+    let line_of = |path: &str| {
+        let found = problems.iter().find(|problem| problem["path"] == path);
+        found.unwrap_or_else(|| panic!("{path}: {report}"))["line"].as_u64().unwrap()
+    };
+    let at = |number: usize| u64::try_from(number).unwrap();
+    assert_eq!(line_of("provider.2.id"), at(second + 1), "{report}");
+    assert_eq!(line_of("provider.2.client_id"), at(second), "{report}");
+    assert_eq!(line_of("provider.2.display_name"), at(second + 4), "{report}");
+    assert_eq!(line_of("provider.2.scopes"), at(second + 5), "the component's: {report}");
+    let errors = problems.iter().filter(|problem| problem["severity"] == "error");
+    assert!(
+        errors.clone().all(|problem| problem["line"].as_u64() >= Some(at(second))),
+        "none is the first one's: {report}"
+    );
 }
 
 #[tokio::test]

@@ -166,7 +166,17 @@ async fn configurations_of_the_host_itself() {
         ("handover core", "[handover]\nkind = \"core\"", &["handover.url", "handover.token_file", "line 1"]),
         ("unknown table", "[storrage]\nurl = \"x\"", &["storrage", "unknown key"]),
         ("log level", "[log]\nlevel = \"loud\"", &["log.level"]),
-        ("two providers of one name", "[[provider]]\nid = \"a\"\n[[provider]]\nid = \"a\"\n", &["kind"]),
+        (
+            "two providers of one name",
+            "[[provider]]\nid = \"a\"\n[[provider]]\nid = \"a\"\n",
+            &["kind", "line 4: provider.2.id: two providers have this id: \"a\"", "line 3: provider.2.kind"],
+        ),
+        (
+            "everybody is a trusted proxy",
+            "trusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]",
+            &["line 1: trusted_proxies", "\"0.0.0.0/0\" is everybody", "name the proxies"],
+        ),
+        ("everybody, by IPv6", "trusted_proxies = [\"::/0\"]", &["\"::/0\" is everybody"]),
     ];
     for (name, text, expected) in table {
         let error = defguard_openid_host::Config::parse(&path, text)

@@ -210,7 +210,12 @@ async fn commands_in_the_pages_exist() {
         let text = read(page);
         let inline = quoted(&text).into_iter().filter(|words| words.starts_with("defguard-openid "));
         let lines = blocks(&text, "sh").into_iter().flat_map(str::lines);
-        let lines = lines.filter_map(|line| line.find("defguard-openid ").map(|at| (line, at)));
+        // Whoever is named before it may have the program's name.
+        let lines = lines.filter_map(|line| {
+            let is_anothers = line.starts_with("sudo ");
+            let at = if is_anothers { line.rfind("defguard-openid ") } else { line.find("defguard-openid ") };
+            Some((line, at?))
+        });
         // The first word of a line, or what another user is to run.
         let lines = lines.filter(|(line, at)| *at == 0 || line.starts_with("sudo ")).map(|(line, at)| &line[at..]);
         for command in inline.chain(lines) {

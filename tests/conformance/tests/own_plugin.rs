@@ -168,3 +168,18 @@ async fn who_needs_a_directory_doesnt_get_a_plugin_that_reads_none() {
     let error = started.err().expect("it is refused").to_string();
     assert!(error.contains("0.1.0") && error.contains("[provider.directory]"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_by_a_reload_of_the_configuration() {
+    let entra = Emulator::start(Seed::demo()).await.unwrap();
+    let mut options = options(earlier(), &entra, &[]);
+    options.overrides.push(("kind".into(), "\"microsoft\"".into()));
+    let host = TestHost::try_start(options).await.unwrap_or_else(|error| panic!("{error}"));
+    let path = host.folder.path().join("openid.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let before = host.live.gateway();
+    std::fs::write(&path, format!("{text}\n[provider.directory]\napply = \"file:defguard.json\"\n")).unwrap();
+    let error = host.live.reload().await.unwrap_err().to_string();
+    assert!(error.contains("0.1.0") && error.contains("[provider.directory]"), "{error}");
+    assert!(std::sync::Arc::ptr_eq(&before, &host.live.gateway()), "nothing has changed");
+}

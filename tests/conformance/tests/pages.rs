@@ -121,3 +121,33 @@ async fn enrollment_tokens_are_offered_where_there_is_a_page_for_them() {
         assert_eq!(page.body.contains("href=\"/enrollment-start\""), offered, "{name}: {}", page.body);
     }
 }
+
+#[tokio::test]
+async fn every_answer_of_ours_has_a_name_and_the_headers() {
+    let proxy = "upstream = \"http://127.0.0.1:1\"";
+    let sso = "[pages]\ntoken_enrollment = false\n";
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for (host, top, more) in [("alone", "", ""), ("before a proxy", proxy, sso)] {
+        let options = HostOptions { top: top.into(), more: more.into(), ..HostOptions::default() };
+        let stack = Entra::start(options).await;
+        for (method, path, status) in [
+            ("GET", "/", 303),
+            ("POST", "/", 405),
+            ("GET", "/health", 200),
+            ("GET", "/ready", 200),
+            ("POST", "/ready", 405),
+            ("GET", "/openid/sign-in", 200),
+            ("GET", "/nothing-here", if top.is_empty() { 404 } else { 502 }),
+        ] {
+            let url = format!("{}{path}", stack.host.url);
+            let answer = client.request(method.parse().unwrap(), url).send().await.unwrap();
+            let case = format!("{host}: {method} {path}: {answer:?}");
+            assert_eq!(answer.status().as_u16(), status, "{case}");
+            let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(header("x-request-id").map(|id| id.len()), Some(10), "{case}");
+            assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"), "{case}");
+            assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{case}");
+            assert!(header("content-security-policy").is_some(), "{case}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use conformance::HostOptions;
-use conformance::service::{Service, all_of, run};
+use conformance::service::{Service, all_of, binary, run};
 use conformance::signing::{patched, sha256, variant};
 use serde_json::Value;
 
@@ -164,6 +164,111 @@ async fn keys_are_kept_and_never_overwritten() {
     let text = folder.join("text.wasm");
     let (code, _, err) = run(&["plugin", "sign", text.to_str().unwrap(), "--key", key_name, "--no-password"]).await;
     assert!(code == Some(1) && err.contains("isn't a WebAssembly component"), "what is no plugin isn't signed: {err}");
+}
+
+#[tokio::test]
+async fn without_a_terminal_it_says_how_to_give_the_password() {
+    let files = tempfile::tempdir().unwrap();
+    let (wasm, key) = (files.path().join("openid.wasm"), files.path().join("minisign.key"));
+    std::fs::write(&wasm, variant(0)).unwrap();
+    // In a session of its own it has none, wherever this test runs.
+    let output = tokio::process::Command::new("setsid")
+        .arg("--wait")
+        .arg(binary())
+        .args(["plugin", "sign", wasm.to_str().unwrap(), "--new-key", "--key", key.to_str().unwrap()])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .expect("setsid is there: it is in util-linux");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    for words in ["no terminal", "--password-file", "--no-password"] {
+        assert!(err.contains(words), "{words:?} isn't in: {err}");
+    }
+    assert!(!key.exists(), "nothing was made");
+}
+
+/// Of a service that runs as a user of its own, as the package has it. Who isn't root runs all of it as themselves.
+const SERVICE_USER: u32 = 65532;
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// Gives a folder to the service's user, with all that is in it.
+fn give(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(SERVICE_USER), Some(SERVICE_USER)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path());
+        }
+    }
+}
+
+/// The program as the service's user has it, somewhere that this user may go.
+fn as_the_service(program: &Path) -> tokio::process::Command {
+    if !is_root() {
+        return tokio::process::Command::new(program);
+    }
+    let mut command = tokio::process::Command::new("setpriv");
+    let user = SERVICE_USER.to_string();
+    command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]).arg(program);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_the_service_s_user_and_as_root() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let packaged = tempfile::tempdir().unwrap();
+    let program = packaged.path().join("defguard-openid");
+    std::fs::copy(binary(), &program).unwrap();
+    std::fs::write(packaged.path().join("openid.wasm"), variant(0)).unwrap();
+    let fixed = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o555)).unwrap();
+    let service = Service::prepare(HostOptions {
+        plugin: Some("plugin".into()),
+        files: vec![("next.wasm".into(), String::new())],
+        ..HostOptions::default()
+    })
+    .await;
+    // As postinst leaves it: the package's plugin by a link, in a folder of the service's user.
+    let folder = service.folder.path().to_owned();
+    std::fs::create_dir(folder.join("plugin")).unwrap();
+    std::os::unix::fs::symlink(packaged.path().join("openid.wasm"), folder.join("plugin/package.wasm")).unwrap();
+    std::fs::write(folder.join("next.wasm"), variant(1)).unwrap();
+    fixed(packaged.path());
+    if is_root() {
+        give(&folder);
+    }
+    let (config, next) = (service.config(), folder.join("next.wasm"));
+    let user_runs = async |arguments: &[&str]| {
+        let output = as_the_service(&program).args(arguments).output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let mut child = service.run(as_the_service(&program).args(["serve", "--config", &config])).await;
+    assert_eq!(list(&config).await["in_use"]["sha256"], sha256(&variant(0)));
+    let (code, out, err) = user_runs(&["plugin", "load", next.to_str().unwrap(), "--config", &config]).await;
+    assert!(code == Some(0) && out.contains("the service uses it"), "{out}{err}");
+    // Root, who may not write there, sees what the service knows.
+    let listed = list(&config).await;
+    assert_eq!(listed["in_use"]["sha256"], sha256(&variant(1)), "{listed}");
+    assert_eq!(listed["former"][0]["sha256"], sha256(&variant(0)), "{listed}");
+    let (code, out, err) = user_runs(&["plugin", "rollback", "--config", &config]).await;
+    assert!(code == Some(0) && out.contains(&sha256(&variant(0))), "{out}{err}");
+    end(&mut child).await;
+    if is_root() {
+        let (code, _, err) = run(&["plugin", "rollback", "--config", &config]).await;
+        assert!(code == Some(1) && err.contains("run it as that user"), "{err}");
+    }
+    // Where a package has its own file, nobody but the package writes.
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&next, variant(2)).unwrap();
+    let file = packaged.path().join("openid.wasm");
+    std::fs::write(&config, text.replace("plugin = \"plugin\"", &format!("plugin = {file:?}"))).unwrap();
+    let (code, _, err) = user_runs(&["plugin", "load", next.to_str().unwrap(), "--config", &config]).await;
+    assert!(code == Some(1) && err.contains("Permission denied") && err.contains("let `plugin` be a folder"), "{err}");
+    // So that it can be deleted.
+    std::fs::set_permissions(packaged.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Ends a service, and gives its log.

@@ -286,3 +286,67 @@ async fn a_bad_file_at_a_start_doesnt_end_the_service() {
     let error = start().await.map(drop).unwrap_err().to_string();
     assert!(error.contains("isn't a WebAssembly component"), "the file's own error: {error}");
 }
+
+/// Rewrites the host's configuration, and has it reloaded.
+async fn reconfigure(stack: &Entra, replacements: &[(&str, &str)]) -> Result<(), String> {
+    let path = stack.host.folder.path().join("openid.toml");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    for (from, to) in replacements {
+        assert!(text.contains(from), "{from:?} isn't in {text}");
+        text = text.replace(from, to);
+    }
+    std::fs::write(&path, text).unwrap();
+    stack.host.live.reload().await.map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_taken_out_takes_its_plugins_with_it() {
+    for (name, more) in [("with a folder of its own", "\nfolder = \"kept\""), ("without one", "")] {
+        let (first, second, folder) = (Signer::default(), Signer::default(), tempfile::tempdir().unwrap());
+        let path = folder.path().join("openid.wasm");
+        put(&path, &variant(0), Some(&first.sign(&variant(0), SIGNED_AT)));
+        let both = format!("trusted_keys = [{:?}, {:?}]", first.key(), second.key());
+        let options =
+            HostOptions { plugin: Some(path.clone()), plugins: format!("{both}{more}"), ..HostOptions::default() };
+        let stack = Entra::start(options).await;
+        let gateway = &stack.host.gateway;
+        put(&path, &variant(1), Some(&second.sign(&variant(1), SIGNED_AT + 1)));
+        wait_until(name, || gateway.plugin().sha256() == sha256(&variant(1))).await;
+        reconfigure(&stack, &[(&both, &second.trusted())]).await.unwrap();
+        let refused = gateway.plugins().roll_back("a test").await.unwrap_err();
+        for words in [&sha256(&variant(0)), "a key that isn't among", &second.key(), "plugin load"] {
+            assert!(refused.contains(words), "{name}: {words:?} isn't in: {refused}");
+        }
+        assert_eq!(gateway.plugin().sha256(), sha256(&variant(1)), "{name}: what is in use stays");
+        assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200, "{name}");
+        // With the key back there is a way back: nothing else was lost.
+        reconfigure(&stack, &[(&second.trusted(), &both)]).await.unwrap();
+        assert_eq!(gateway.plugins().roll_back("a test").await.as_deref(), Ok(&*sha256(&variant(0))), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_opens_no_way_in_for_unsigned_plugins() {
+    let (signer, folder) = (Signer::default(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("openid.wasm");
+    put(&path, &variant(0), Some(&signer.sign(&variant(0), SIGNED_AT)));
+    let options = HostOptions {
+        plugin: Some(path.clone()),
+        plugins: signer.trusted(),
+        top: "listen = \"0.0.0.0:8080\"".into(),
+        ..HostOptions::default()
+    };
+    let stack = Entra::start(options).await;
+    // A file that is in order by itself; the service goes on listening where others can come.
+    let here = ("listen = \"0.0.0.0:8080\"", "listen = \"127.0.0.1:8080\"");
+    let refused = reconfigure(&stack, &[here, (&signer.trusted(), "unsigned = \"allow\"")]).await.unwrap_err();
+    for words in
+        ["line ", "plugins.unsigned", "`listen` is an address that others can reach until a restart", "0.0.0.0"]
+    {
+        assert!(refused.contains(words), "{words:?} isn't in: {refused}");
+    }
+    put(&path, &variant(1), None);
+    let looked = stack.host.live.gateway().plugins().look().await;
+    assert!(matches!(&looked, Looked::Refused(error) if error.code() == "signature_missing"), "{looked:?}");
+    assert_eq!(stack.host.live.gateway().plugin().sha256(), sha256(&variant(0)));
+}

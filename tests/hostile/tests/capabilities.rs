@@ -151,6 +151,14 @@ async fn keys_of_other_providers_and_plugins() {
     stage.report(&plugin, stage.grant("hostile", &[&server.url]), &own).await;
     let found = stage.report(&plugin, stage.grant("hostile", &[&server.url]), &text).await;
     assert_eq!(found, "found: mine");
+    // Another plugin has what it follows in the same provider's name, which a sign-in under way needs, and no more than that.
+    let bytes = [std::fs::read(hostile()).unwrap(), vec![0, 3, 1, b'v', 1]].concat();
+    let next = stage.load_bytes(&bytes).await.unwrap();
+    assert_ne!(next.sha256(), plugin.sha256());
+    // What was found was taken.
+    stage.report(&plugin, stage.grant("hostile", &[&server.url]), &own).await;
+    assert_eq!(stage.report(&next, stage.grant("hostile", &[&server.url]), &text).await, "found: mine");
+    assert_eq!(stage.report(&next, stage.grant("another", &[&server.url]), &text).await, "found:");
     // And theirs are there yet.
     let text = configuration(&[("behaviour", "foreign-keys"), ("keys", "mine")]);
     assert_eq!(stage.report(&plugin, stage.grant("entra", &[&server.url]), &text).await, "found: mine");

@@ -37,6 +37,7 @@ pub(in crate::cli) struct Sign {
 }
 
 pub(in crate::cli) async fn sign(arguments: &Sign) -> Result<ExitCode, Failure> {
+    can_be_asked(arguments)?;
     let runtime = Arc::new(Runtime::new(Limits { concurrent_calls: 1, ..Limits::default() })?);
     let candidate = Candidate::read(&arguments.file, runtime.limits().plugin_bytes).await?;
     let plugin = Plugin::load(&runtime, &arguments.file).await?;
@@ -60,6 +61,18 @@ pub(in crate::cli) async fn sign(arguments: &Sign) -> Result<ExitCode, Failure> 
     println!("{}: {comment}", target.display());
     println!("[plugins]\ntrusted_keys = [\"{key}\"]");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The library asks at the terminal, and nowhere else.
+fn can_be_asked(arguments: &Sign) -> Result<(), String> {
+    let is_asked = arguments.password_file.is_none() && !arguments.no_password;
+    let terminal = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty");
+    match terminal {
+        Err(error) if is_asked => Err(format!(
+            "there is no terminal to ask for the key's password ({error})\n    --password-file FILE, or --no-password for a key that has none"
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn secret_key(arguments: &Sign) -> Result<SecretKey, Failure> {

@@ -20,6 +20,7 @@ const MAX_BYTES: u64 = 256 << 20;
 impl Shelf {
     /// What was compiled of the plugin with this hash by an engine like this one, if it was kept.
     pub(in crate::sandbox) fn compiled(&self, engine: &Engine, sha256: &str) -> Option<Component> {
+        self.key.as_ref()?;
         let path = self.folder.join(name(engine, sha256));
         let length = std::fs::metadata(&path).ok()?.len();
         let refused = |reason: &str| {
@@ -52,11 +53,9 @@ impl Shelf {
 
     /// Keeps what was compiled. Without it the next start compiles again.
     pub(in crate::sandbox) fn keep_compiled(&self, engine: &Engine, sha256: &str, component: &Component) {
-        if !self.notes {
-            return;
-        }
+        let Some(key) = self.key.as_ref().filter(|_| self.notes) else { return };
         let kept = component.serialize().map_err(|error| format!("{error:#}")).and_then(|code| {
-            let tag = self.tag(engine, sha256, &code);
+            let tag = hmac::sign(key, &message(engine, sha256, &code));
             let bytes = [MAGIC.as_slice(), tag.as_ref(), &code].concat();
             self.write(&name(engine, sha256), &bytes).map_err(|error| error.to_string())
         });
@@ -69,12 +68,8 @@ impl Shelf {
     fn authenticated<'a>(&self, engine: &Engine, sha256: &str, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let rest = bytes.strip_prefix(MAGIC)?;
         let (tag, code) = rest.split_at_checked(TAG_BYTES)?;
-        hmac::verify(&self.key, &message(engine, sha256, code), tag).ok()?;
+        hmac::verify(self.key.as_ref()?, &message(engine, sha256, code), tag).ok()?;
         Some(code)
-    }
-
-    fn tag(&self, engine: &Engine, sha256: &str, code: &[u8]) -> hmac::Tag {
-        hmac::sign(&self.key, &message(engine, sha256, code))
     }
 }
 
