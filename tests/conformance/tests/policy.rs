@@ -163,6 +163,6 @@ async fn a_sign_in_that_cannot_begin_has_a_record_too() {
     stack.entra.control().add_fault(down);
     let refused = stack.browser().auth_info().await;
     let record: Value = serde_json::from_str(stack.host.audit().lines().last().unwrap()).unwrap();
-    assert_eq!((&record["step"], &record["outcome"]), (&"begin".into(), &"refused".into()), "{record}");
+    assert_eq!((&record["step"], &record["outcome"]), (&"begin".into(), &"failed".into()), "{record}");
     assert_eq!((&record["trace"], &record["code"]), (&refused.json()["trace"], &refused.json()["code"]), "{record}");
 }
