@@ -117,7 +117,8 @@ async fn what_is_refused_and_that_the_one_in_use_stays() {
         };
         let (refusals, said) = (counted(code), logs.text().len());
         put(&path, &bytes, signature.as_deref());
-        wait_until(name, || counted(code) > refusals).await;
+        // It is counted first, and then told.
+        wait_until(name, || counted(code) > refusals && logs.text()[said..].contains("plugin not reloaded")).await;
         let log = logs.text()[said..].to_owned();
         assert!(log.contains("plugin not reloaded") && log.contains(words), "{name}: {log}");
         assert_eq!(gateway.plugin().sha256(), before, "{name}");
