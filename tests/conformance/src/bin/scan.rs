@@ -89,16 +89,19 @@ fn scan(folder: &std::path::Path) -> std::io::Result<usize> {
     Ok(found)
 }
 
-/// Every error has a code that docs/refusals.md lists; only what the HTTP library itself refuses may have none, and that
+/// Every error has a code that docs/refusals.md lists, and what `/ready` says one that docs/operating.md lists; only what the HTTP library itself refuses may have none, and that
 /// is never a 500.
 fn check_error(text: &str) -> Result<(), String> {
-    const DOCUMENT: &str = include_str!("../../../../docs/refusals.md");
+    const REFUSALS: &str = include_str!("../../../../docs/refusals.md");
+    const OPERATING: &str = include_str!("../../../../docs/operating.md");
+    let (name, document) =
+        if text.contains("\"reasons\":[") { ("operating", OPERATING) } else { ("refusals", REFUSALS) };
     let between = |start: &str, end: char| text.split_once(start).and_then(|(_, rest)| rest.split_once(end));
     let code = between("\"code\":\"", '"').or_else(|| between("id=\"code\">", '<')).map(|(code, _)| code);
     match code {
         Some(OF_THE_HOSTILE) => Ok(()),
-        Some(code) if DOCUMENT.contains(&format!("`{code}`")) => Ok(()),
-        Some(code) => Err(format!("docs/refusals.md doesn't list {code:?}")),
+        Some(code) if document.contains(&format!("`{code}`")) => Ok(()),
+        Some(code) => Err(format!("docs/{name}.md doesn't list {code:?}")),
         None if text.starts_with('4') => Ok(()),
         None => Err("an error without a code".to_owned()),
     }
