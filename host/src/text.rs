@@ -15,7 +15,9 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
 
 /// As [`clean`], in place, and only if there is something to do.
 pub(crate) fn tidy(text: &mut String, limit: usize) {
-    if text.len() > limit || !text.chars().all(is_seen) {
+    // Most texts are of these alone, which is seen at a glance.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if text.len() > limit || (!is_plain && !text.chars().all(is_seen)) {
         *text = clean(text, limit);
     }
 }

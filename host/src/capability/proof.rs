@@ -91,7 +91,7 @@ impl Proof<'_> {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
+    !needle.is_empty() && memchr::memmem::find(haystack, needle).is_some()
 }
 
 fn form_body(prepared: &Prepared) -> Result<Vec<u8>, Failure> {

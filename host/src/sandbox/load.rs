@@ -144,8 +144,11 @@ fn translate(runtime: &Runtime, path: &Path, bytes: &[u8]) -> Result<Component, 
     let invalid = |error: wasmtime::Error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") };
     // `from_binary`, not `new`: the text format is never taken for a plugin.
     let throwaway = runtime.compiler_engine().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-    let compiled = Component::from_binary(&throwaway, bytes).map_err(invalid)?;
-    drop(throwaway);
+    // Threads that end: what each of them had of the allocator would be theirs for as long as they live.
+    let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("compiler-{number}")).build();
+    let pool = pool.map_err(|error| LoadError::Engine(format!("no threads to compile on: {error}")))?;
+    let compiled = pool.install(|| Component::from_binary(&throwaway, bytes)).map_err(invalid)?;
+    drop((pool, throwaway));
     shelf::moved(runtime.engine(), compiled).map_err(invalid)
 }
 
@@ -208,10 +211,5 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    base16ct::lower::encode_string(bytes)
 }

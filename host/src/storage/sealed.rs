@@ -2,7 +2,6 @@
 //! 32 random bytes (HKDF, RFC 5869), so no nonce is used twice however many values there are. Namespace and name are authenticated
 //! with it: a value that was moved to another name doesn't open. Names, sizes and times stay readable.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -255,11 +254,7 @@ impl Storage for Sealed {
 }
 
 fn shown(name: &[u8]) -> String {
-    name.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    base16ct::lower::encode_string(name)
 }
 
 fn broken(what: &str) -> StorageError {

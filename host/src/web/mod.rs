@@ -19,8 +19,10 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
+use tower::ServiceBuilder;
 
 use crate::config::CallbackPage;
 use crate::gateway::Gateway;
@@ -77,16 +79,19 @@ fn site_routes(callback: MethodRouter<Arc<Gateway>>) -> Router<Arc<Gateway>> {
         .route("/assets/logo/{provider}", get(assets::logo))
 }
 
-/// What every request of ours, and every answer, goes through; the last layer is the outermost.
+/// What every request of ours, and every answer, goes through; the first layer is the outermost.
 fn layered(routes: Router<Arc<Gateway>>, gateway: &Gateway) -> Router<Arc<Gateway>> {
     let guard = Guard::new(gateway.config(), gateway.metrics().service());
-    routes
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(Extension(Arc::clone(&guard)))
-        .layer(from_fn_with_state(Arc::clone(&guard), guard::admit))
-        .layer(tower_http::catch_panic::CatchPanicLayer::custom(answer::after_panic))
+    // In one piece: a router boxes each route once more for each layer, and copies all the boxes for each request.
+    let layers = ServiceBuilder::new()
+        .layer(from_fn_with_state(Arc::clone(&guard), guard::observe))
         .layer(map_response_with_state(Protection::of(gateway.config()), protect))
-        .layer(from_fn_with_state(guard, guard::observe))
+        .map_response(IntoResponse::into_response) // the layer below has a body of its own
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(answer::after_panic))
+        .layer(from_fn_with_state(Arc::clone(&guard), guard::admit))
+        .layer(Extension(guard))
+        .layer(DefaultBodyLimit::max(BODY_BYTES));
+    routes.layer(layers)
 }
 
 /// The host of its own: our routes, `/health` and `/ready`; everything else is the proxy's behind us, if there is one, and
