@@ -22,13 +22,14 @@ use crate::policy::linking::EmailLinking;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::indexing_slicing, reason = "generated")]
 mod bindings {
-    wit_bindgen::generate!({ world: "plugin", path: "../wit", pub_export_macro: false });
+    wit_bindgen::generate!({ world: "prepared-plugin", path: "../wit", pub_export_macro: false });
 }
 
 use bindings::defguard::openid as imports;
 use bindings::exports::defguard::openid::configuration as config_wit;
 use bindings::exports::defguard::openid::directory as directory_wit;
 use bindings::exports::defguard::openid::login as login_wit;
+use bindings::exports::defguard::openid::preparation as preparation_wit;
 
 #[cfg(target_family = "wasm")]
 #[global_allocator]
@@ -137,6 +138,13 @@ impl config_wit::Guest for Component {
     fn probe(provider: String) -> Vec<config_wit::Finding> {
         report_panics();
         findings(probe::probe(Host.world(), &provider))
+    }
+}
+
+impl preparation_wit::Guest for Component {
+    fn prepare(providers: Vec<String>) -> u32 {
+        report_panics();
+        u32::try_from(configuration::prepare(providers)).unwrap_or(u32::MAX)
     }
 }
 

@@ -108,16 +108,23 @@ pub struct Grant {
     pub trace: TraceId,
     provider: Option<Arc<ProviderContext>>,
     leases: Vec<cache::Lease>,
+    /// Whether the call's memory is to be that of many: then it must not draw what each of them has to draw anew.
+    is_preparation: bool,
 }
 
 impl Grant {
     /// For calls that only compute: any use of the world is refused.
     pub fn nothing() -> Self {
-        Self { trace: TraceId::new(), provider: None, leases: Vec::new() }
+        Self { trace: TraceId::new(), provider: None, leases: Vec::new(), is_preparation: false }
+    }
+
+    /// For the call that prepares a plugin: it only computes, and draws nothing.
+    pub fn preparation() -> Self {
+        Self { is_preparation: true, ..Self::nothing() }
     }
 
     /// For a call in the name of one provider.
     pub fn provider(context: Arc<ProviderContext>, trace: TraceId) -> Self {
-        Self { trace, provider: Some(context), leases: Vec::new() }
+        Self { trace, provider: Some(context), leases: Vec::new(), is_preparation: false }
     }
 }

@@ -13,6 +13,10 @@ impl random::Host for CallState {
         if length > MAX {
             return Err(wasmtime::Error::msg(format!("random.bytes: {length} bytes asked for, at most {MAX} given")));
         }
+        if self.grant.is_preparation {
+            let reason = "random.bytes in preparation.prepare: every sign-in would begin with the same";
+            return Err(wasmtime::Error::msg(reason));
+        }
         let mut bytes = vec![0; length as usize];
         SystemRandom::new().fill(&mut bytes).map_err(|_| wasmtime::Error::msg("the system has no randomness"))?;
         Ok(bytes)

@@ -12,7 +12,7 @@ use crate::handover::{CoreHandover, Handover, LocalHandover};
 use crate::metrics::{Measured, Metrics};
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
 use crate::sandbox::shelf::ShelfError;
-use crate::sandbox::{CallError, Limits, LoadError, Plugin, Plugins, Runtime, Shelf, choose_any, first, watch};
+use crate::sandbox::{CallError, Limits, LoadError, Plugin, Plugins, Runtime, Shelf, choose_any, first, keep_prepared, watch};
 use crate::storage::{Namespace, Renewed, Storage};
 use crate::sync::at_login::AtLogin;
 
@@ -63,6 +63,7 @@ impl Gateway {
         );
         let mut tasks = vec![
             tokio::spawn(watch(Arc::downgrade(&plugins), RELOAD_INTERVAL)),
+            tokio::spawn(keep_prepared(Arc::downgrade(&plugins))),
             tokio::spawn(sweep(Arc::clone(&storage), Arc::clone(&clock))),
         ];
         let protection = &config.storage.protection;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::LoadError;
 use super::call::CallState;
@@ -39,6 +39,27 @@ impl Runtime {
         let directory_limits = Arc::new(limits.of_directory());
         let limits = Arc::new(limits);
         let (engine, pooling) = engine(&limits)?;
+        Self::over(engine, pooling, limits, directory_limits)
+    }
+
+    /// One for a single call, of a component that is compiled for it alone: quickly rather than well, and without a pool.
+    pub(super) fn scratch(limits: &Limits) -> Result<Self, LoadError> {
+        // Its whole memory is read through calls.
+        let hostcall_bytes = limits.memory_bytes.saturating_mul(2);
+        let limits = Limits { concurrent_calls: 1, hostcall_bytes, memory_source: None, perf_map: false, ..limits.clone() };
+        let mut config = configuration(&limits, false);
+        config.cranelift_opt_level(OptLevel::None);
+        let engine = Engine::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let limits = Arc::new(limits);
+        Self::over(engine, false, Arc::clone(&limits), limits)
+    }
+
+    fn over(
+        engine: Engine,
+        pooling: bool,
+        limits: Arc<Limits>,
+        directory_limits: Arc<Limits>,
+    ) -> Result<Self, LoadError> {
         let mut linker = Linker::new(&engine);
         contract::link(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let ticks = Arc::new(Ticks::default());

@@ -6,6 +6,7 @@ use wasmtime::{AsContextMut, error::Context as _};
 use super::bindings::exports::defguard::openid::{configuration, directory, login};
 use super::call::CallState;
 use super::contract::ContractVersion;
+use super::engine::Runtime;
 
 /// The functions that a plugin exports, by their names in the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +22,11 @@ pub enum Export {
     NextPage,
     Person,
     Present,
+    Prepare,
 }
 
 impl Export {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Begin,
         Self::Complete,
         Self::Describe,
@@ -35,6 +37,7 @@ impl Export {
         Self::NextPage,
         Self::Person,
         Self::Present,
+        Self::Prepare,
     ];
 
     /// As the contract writes it.
@@ -50,6 +53,7 @@ impl Export {
             Self::NextPage => "next-page",
             Self::Person => "person",
             Self::Present => "present",
+            Self::Prepare => "prepare",
         }
     }
 
@@ -58,6 +62,7 @@ impl Export {
             Self::Begin | Self::Complete => "login",
             Self::Describe | Self::Validate | Self::MapClaims | Self::Probe => "configuration",
             Self::TestConnection | Self::NextPage | Self::Person | Self::Present => "directory",
+            Self::Prepare => "preparation",
         }
     }
 }
@@ -99,6 +104,7 @@ exported! {
     TestConnection(&'a str) -> Vec<configuration::Finding>;
     NextPage(&'a str, &'a [directory::Collection], Option<&'a str>) -> Result<directory::Page, directory::Failure>;
     Present(&'a str, &'a [directory::Object]) -> Result<Vec<directory::Presence>, directory::Failure>;
+    Prepare(&'a [String]) -> u32;
     Person(&'a str, &'a str, u32) -> Result<Option<directory::PersonState>, directory::Failure>;
 }
 
@@ -127,10 +133,20 @@ impl Exports {
             let found = component
                 .get_export_index(None, interface.as_str())
                 .and_then(|instance| component.get_export_index(Some(&instance), export.as_str()));
+            // The one that a plugin may have or not.
+            if export == Export::Prepare {
+                *place = found;
+                continue;
+            }
             let missing = || format!("it doesn't export {} of {interface}", export.as_str());
             *place = Some(found.ok_or_else(missing)?);
         }
         Ok(Self { version, places })
+    }
+
+    /// Whether the component has it.
+    pub(super) fn has(&self, export: Export) -> bool {
+        self.place(export).is_some()
     }
 
     fn place(&self, export: Export) -> Option<&ComponentExportIndex> {
@@ -166,4 +182,12 @@ impl Exports {
 pub(super) struct Linked {
     pub(super) pre: InstancePre<CallState>,
     pub(super) exports: Exports,
+}
+
+impl Linked {
+    /// Of a component that this runtime's engine has compiled. The error says what it lacks, or what doesn't fit.
+    pub(super) fn new(runtime: &Runtime, component: &Component) -> Result<Self, String> {
+        let pre = runtime.linker().instantiate_pre(component).map_err(|error| format!("{error:#}"))?;
+        Ok(Self { exports: Exports::find(component)?, pre })
+    }
 }

@@ -4,16 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::bindings::exports::defguard::openid::configuration::Severity;
 use super::candidate::Candidate;
-use super::export::{Exports, Linked};
+use super::export::Linked;
 use super::form::{self, FormError};
 use super::plugin::{Identification, Plugin, Problem};
 use super::signature::{SignedAs, Trust};
-use super::{CallError, LoadError, Runtime, Shelf, allocator, self_test, shelf};
+use super::{CallError, LoadError, Runtime, Shelf, self_test, shelf};
+
+pub(super) use super::allocator::give_back;
 use crate::text::clean;
 
 /// Bytes of a name that a file gives to something, where it is shown.
@@ -91,9 +94,11 @@ async fn build(runtime: &Arc<Runtime>, checked: Checked, shelf: Option<&Shelf>) 
     refuse_foreign_imports(runtime, &component, &path)?;
     let contract = |reason: String| LoadError::Contract { path: path.clone(), reason };
     let smoke = |error: CallError| LoadError::Smoke { path: path.clone(), reason: error.to_string() };
-    let pre = runtime.linker().instantiate_pre(&component).map_err(|error| contract(format!("{error:#}")))?;
-    let linked = Linked { exports: Exports::find(&component).map_err(contract)?, pre };
-    let plugin = Plugin::new(Arc::clone(runtime), linked, Identification::unknown(candidate, signed));
+    let linked = Linked::new(runtime, &component).map_err(contract)?;
+    let plugin = {
+        let bytes = Arc::clone(&candidate.bytes);
+        Plugin::new(Arc::clone(runtime), linked, bytes, Identification::unknown(candidate, signed))
+    };
     plugin.check_types().await.map_err(smoke)?.map_err(contract)?;
     let description = plugin.describe().await.map_err(smoke)?;
     let plugin = plugin.named(description.name, description.version);
@@ -123,7 +128,7 @@ async fn compile(runtime: &Arc<Runtime>, candidate: &Candidate, shelf: Option<&S
             if let (Some(shelf), Ok(component)) = (shelf, &component) {
                 shelf.keep_compiled(engine, &sha256, component);
             }
-            allocator::give_back();
+            give_back();
             component
         })
         .await
@@ -135,8 +140,14 @@ async fn compile(runtime: &Arc<Runtime>, candidate: &Candidate, shelf: Option<&S
     }
 }
 
+/// Machine code, made on threads that end: what each of them had of the allocator would be theirs for as long as they live.
+pub(super) fn compiled_on_threads_that_end(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("compiler-{number}")).build()?;
+    pool.install(|| Component::from_binary(engine, bytes))
+}
+
 /// Machine code of what is formed as a plugin is.
-fn translate(runtime: &Runtime, path: &Path, bytes: &[u8]) -> Result<Component, LoadError> {
+pub(super) fn translate(runtime: &Runtime, path: &Path, bytes: &[u8]) -> Result<Component, LoadError> {
     form::check(bytes).map_err(|error| match error {
         FormError::Malformed(reason) => LoadError::Invalid { path: path.into(), reason },
         FormError::Excessive(reason) => LoadError::Form { path: path.into(), reason },
@@ -144,11 +155,8 @@ fn translate(runtime: &Runtime, path: &Path, bytes: &[u8]) -> Result<Component, 
     let invalid = |error: wasmtime::Error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") };
     // `from_binary`, not `new`: the text format is never taken for a plugin.
     let throwaway = runtime.compiler_engine().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-    // Threads that end: what each of them had of the allocator would be theirs for as long as they live.
-    let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("compiler-{number}")).build();
-    let pool = pool.map_err(|error| LoadError::Engine(format!("no threads to compile on: {error}")))?;
-    let compiled = pool.install(|| Component::from_binary(&throwaway, bytes)).map_err(invalid)?;
-    drop((pool, throwaway));
+    let compiled = compiled_on_threads_that_end(&throwaway, bytes).map_err(invalid)?;
+    drop(throwaway);
     shelf::moved(runtime.engine(), compiled).map_err(invalid)
 }
 

@@ -28,6 +28,7 @@ pub struct PluginMetrics {
     loads: Family<LoadLabels, Counter>,
     in_use: Family<InUseLabels, Gauge>,
     draining: Gauge,
+    prepared: Gauge,
 }
 
 impl PluginMetrics {
@@ -53,6 +54,11 @@ impl PluginMetrics {
         self.draining.set(i64::try_from(calls).unwrap_or(i64::MAX));
     }
 
+    /// Whether instances of the one in use begin with its configurations read.
+    pub(super) fn prepared(&self, is_prepared: bool) {
+        self.prepared.set(i64::from(is_prepared));
+    }
+
     fn shows(&self, plugin: &Plugin) {
         let bounded = |text: &str| text.chars().take(64).collect::<String>();
         self.in_use.clear();
@@ -72,6 +78,11 @@ impl PluginMetrics {
             self.loads.clone(),
         );
         registry.register("plugin_in_use", "1 for the plugin in use", self.in_use.clone());
+        registry.register(
+            "plugin_prepared",
+            "1 while instances of the plugin in use begin with its configurations read",
+            self.prepared.clone(),
+        );
         registry.register(
             "plugin_calls_draining",
             "Calls that plugins which aren't in use any more still have under way",

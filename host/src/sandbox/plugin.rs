@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
+use wasmtime::component::Component;
+
 use super::answer::{Bounded, authorization};
 use super::bindings::exports::defguard::openid::{configuration, directory, login};
 use super::call::Callee;
@@ -12,7 +15,7 @@ use super::contract::ContractVersion;
 use super::export::{self, Export, Exported, Linked};
 use super::probation::Tally;
 use super::signature::SignedAs;
-use super::{CallError, Limits, Runtime};
+use super::{CallError, Limits, LoadError, Runtime};
 use crate::capability::Grant;
 
 /// What the component says of itself.
@@ -25,6 +28,7 @@ pub type Finding = configuration::Finding;
 pub type Problem = configuration::Problem;
 
 /// Which plugin it is.
+#[derive(Clone)]
 pub(super) struct Identification {
     sha256: String,
     path: PathBuf,
@@ -45,14 +49,49 @@ impl Identification {
 /// A component, ready to be called. Calls under way keep it alive when another one takes its place.
 pub struct Plugin {
     runtime: Arc<Runtime>,
-    linked: Linked,
+    /// As its file is.
+    original: Arc<Linked>,
+    /// What instances are made of: the original, until it is prepared.
+    begins: ArcSwap<Linked>,
+    /// What it is prepared for, if it is.
+    prepared_for: ArcSwapOption<String>,
+    bytes: Arc<[u8]>,
     who: Identification,
     tally: Tally,
 }
 
 impl Plugin {
-    pub(super) fn new(runtime: Arc<Runtime>, linked: Linked, who: Identification) -> Self {
-        Self { runtime, linked, who, tally: Tally::default() }
+    pub(super) fn new(runtime: Arc<Runtime>, linked: Linked, bytes: Arc<[u8]>, who: Identification) -> Self {
+        let original = Arc::new(linked);
+        let begins = ArcSwap::new(Arc::clone(&original));
+        Self { runtime, original, begins, prepared_for: ArcSwapOption::empty(), bytes, who, tally: Tally::default() }
+    }
+
+    /// As its file is.
+    pub(super) fn original(&self) -> &Linked {
+        &self.original
+    }
+
+    /// What was read of its file.
+    pub(super) fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Another component that is to take this one's place in all but its name, to be tried before.
+    pub(super) fn twin(&self, component: &Component) -> Result<Self, LoadError> {
+        let contract = |reason| LoadError::Contract { path: self.path().into(), reason };
+        let linked = Linked::new(&self.runtime, component).map_err(contract)?;
+        Ok(Self::new(Arc::clone(&self.runtime), linked, Arc::clone(&self.bytes), self.who.clone()))
+    }
+
+    /// From now on instances are made of what a twin is made of.
+    pub(super) fn begins_as(&self, twin: &Self, prepared_for: String) {
+        self.begins.store(Arc::clone(&twin.original));
+        self.prepared_for.store(Some(Arc::new(prepared_for)));
+    }
+
+    pub(super) fn prepared_for(&self) -> Option<Arc<String>> {
+        self.prepared_for.load_full()
     }
 
     /// With what the component calls itself.
@@ -97,7 +136,7 @@ impl Plugin {
 
     /// Which version of the contract it is built for.
     pub fn contract(&self) -> ContractVersion {
-        self.linked.exports.version
+        self.original.exports.version
     }
 
     /// Calls an export on a fresh instance that has what `grant` gives; counted.
@@ -108,8 +147,9 @@ impl Plugin {
         parameters: E::Parameters<'_>,
     ) -> Result<E::Answer, CallError> {
         let _under_way = self.tally.begin();
-        let callee = Callee { runtime: &self.runtime, linked: &self.linked };
-        let exports = &self.linked.exports;
+        let linked = self.begins.load_full();
+        let callee = Callee { runtime: &self.runtime, linked: &linked };
+        let exports = &linked.exports;
         let running = callee.run(E::EXPORT, grant, limits, async |store, instance| {
             exports.call::<E>(instance, store, parameters).await
         });
@@ -120,8 +160,8 @@ impl Plugin {
 
     /// Holds what it exports against the contract's types; the inner error says which function isn't as it should be.
     pub(super) async fn check_types(&self) -> Result<Result<(), String>, CallError> {
-        let callee = Callee { runtime: &self.runtime, linked: &self.linked };
-        let exports = &self.linked.exports;
+        let callee = Callee { runtime: &self.runtime, linked: &self.original };
+        let exports = &self.original.exports;
         let limits = self.runtime.limits();
         callee
             .run(Export::Describe, Grant::nothing(), limits, async |store, instance| {
@@ -276,7 +316,8 @@ impl Plugin {
 
     /// An instance made and dropped, nothing called: for the bench.
     pub async fn instantiate_only(&self) -> Result<(), CallError> {
-        let callee = Callee { runtime: &self.runtime, linked: &self.linked };
+        let linked = self.begins.load_full();
+        let callee = Callee { runtime: &self.runtime, linked: &linked };
         callee.run(Export::Describe, Grant::nothing(), self.runtime.limits(), async |_, _| Ok(())).await
     }
 }

@@ -103,6 +103,11 @@ impl Plugins {
         self.settings.load_full()
     }
 
+    /// What is measured of them.
+    pub(super) fn metrics(&self) -> &PluginMetrics {
+        &self.metrics
+    }
+
     /// The host's own folder for plugins, if there is one.
     pub fn shelf(&self) -> Option<&Shelf> {
         self.shelf.as_ref()

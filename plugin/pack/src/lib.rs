@@ -69,7 +69,7 @@ pub struct Packed {
 /// Makes a component of a core module, by the contract in the folder `wit`.
 pub fn pack(core: &[u8], wit: &Path) -> Result<Packed, PackError> {
     refuse_foreign_imports(core)?;
-    let (resolve, world) = contract(wit)?;
+    let (resolve, worlds) = contract(wit)?;
     let encode = |error: &dyn std::fmt::Display| PackError::Encode(error.to_string());
     let bytes = ComponentEncoder::default()
         .validate(true)
@@ -77,6 +77,11 @@ pub fn pack(core: &[u8], wit: &Path) -> Result<Packed, PackError> {
         .and_then(ComponentEncoder::encode)
         .map_err(|error| encode(&format!("{error:#}")))?;
     let (imports, exports) = interfaces(&bytes)?;
+    // The richest world of which it has everything; if it is of none, what is told is what the first lacks.
+    let exported = |world: &&WorldId| world_interfaces(&resolve, **world).1 == exports;
+    let Some(world) = worlds.iter().rev().find(exported).or(worlds.first()).copied() else {
+        return Err(PackError::Contract { path: wit.into(), reason: "it has no world".into() });
+    };
     let (expected_imports, expected_exports) = world_interfaces(&resolve, world);
     // Who needs less may import less; everything that a host calls must be there.
     require("imports", imports.iter().all(|name| expected_imports.contains(name)), &imports, &expected_imports)?;
@@ -93,12 +98,18 @@ pub fn interfaces(component: &[u8]) -> Result<(Vec<String>, Vec<String>), PackEr
     }
 }
 
-fn contract(wit: &Path) -> Result<(Resolve, WorldId), PackError> {
+/// The worlds that a plugin may be of: the one that each version has, and those with more.
+const WORLDS: [&str; 2] = ["plugin", "prepared-plugin"];
+
+fn contract(wit: &Path) -> Result<(Resolve, Vec<WorldId>), PackError> {
     let bad = |reason: String| PackError::Contract { path: wit.into(), reason };
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(wit).map_err(|error| bad(format!("{error:#}")))?;
-    let world = resolve.select_world(&[package], Some("plugin")).map_err(|error| bad(format!("{error:#}")))?;
-    Ok((resolve, world))
+    let (first, more) = (WORLDS[0], &WORLDS[1..]);
+    let world = resolve.select_world(&[package], Some(first)).map_err(|error| bad(format!("{error:#}")))?;
+    let more = more.iter().filter_map(|name| resolve.select_world(&[package], Some(name)).ok());
+    let worlds = [world].into_iter().chain(more).collect();
+    Ok((resolve, worlds))
 }
 
 fn world_interfaces(resolve: &Resolve, world: WorldId) -> (Vec<String>, Vec<String>) {

@@ -9,6 +9,8 @@ pub mod person;
 pub mod presence;
 pub mod round;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::capability::World;
@@ -206,7 +208,7 @@ pub fn permission_hint(permission: &str) -> String {
 }
 
 /// The provider of a configuration.
-fn provider(json: &str) -> Result<Provider, Failure> {
+fn provider(json: &str) -> Result<Arc<Provider>, Failure> {
     usable(json).map_err(|refusal| Failure::Misconfigured(refusal.check.1))
 }
 

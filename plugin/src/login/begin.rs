@@ -1,5 +1,7 @@
 //! The first step: the authorization request (OIDC Core 3.1.2.1, RFC 7636 section 4.3), and the transaction behind it.
 
+use std::sync::Arc;
+
 use super::Flow;
 use super::assurance;
 use super::refusal::{self, Refusal};
@@ -135,7 +137,7 @@ fn check_response_mode(provider: &Provider, metadata: &Metadata) -> Result<(), R
 }
 
 /// The provider, if its configuration has no error.
-pub(crate) fn usable(json: &str) -> Result<Provider, Refusal> {
+pub(crate) fn usable(json: &str) -> Result<Arc<Provider>, Refusal> {
     configuration::parse(json).map_err(|problem| {
         let detail = format!("{}: {}", problem.path, problem.message);
         let refusal = Refusal::new(&refusal::CONFIGURATION_INVALID, "configuration", detail);

@@ -34,6 +34,8 @@ struct Service {
     completes: Sample,
     /// Seconds of both steps, turn by turn.
     seconds: Vec<f64>,
+    /// Where its metrics are: ours.
+    metrics: Option<String>,
     _folder: tempfile::TempDir,
 }
 
@@ -65,11 +67,11 @@ fn client() -> reqwest::Client {
 /// Ours, with what it has by default: metrics, log at "warn" so that nobody must read it, no audit file, sign-ins handed over to accounts of
 /// its own. Limits of rate are off: one client here is a whole company.
 fn ours(address: &str, entra: &Addresses) -> Service {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (folder, metrics) = (tempfile::tempdir().expect("a temporary folder"), free_address());
     let text = format!(
         "public_url = \"http://{address}\"\nlisten = {address:?}\nplugin = {:?}\n[storage]\nurl = \"memory:\"\n\
          [handover]\nkind = \"local\"\n[limits]\nclient_rate = 0\nglobal_rate = 0\n[log]\nlevel = \"warn\"\n\
-         [plugins]\nunsigned = \"allow\"\n[development]\nloopback_http = true\n\
+         [plugins]\nunsigned = \"allow\"\n[metrics]\nlisten = {metrics:?}\n[development]\nloopback_http = true\n\
          [[provider]]\nid = \"entra\"\nkind = \"microsoft\"\nbase_url = {:?}\nclient_id = {:?}\nclient_secret_file = \"secret\"\n\
          cloud = \"custom\"\nlogin_url = {:?}\ngraph_url = {:?}\n",
         conformance::component(),
@@ -83,7 +85,9 @@ fn ours(address: &str, entra: &Addresses) -> Service {
     std::fs::write(&file, text).expect("the folder can be written");
     let mut command = Command::new(built("release/defguard-openid"));
     command.args(["serve", "--config"]).arg(&file);
-    service(address, command, folder)
+    let mut service = service(address, command, folder);
+    service.metrics = Some(metrics);
+    service
 }
 
 fn native(address: &str, entra: &Addresses) -> Service {
@@ -103,6 +107,7 @@ fn service(address: &str, mut command: Command, folder: tempfile::TempDir) -> Se
         begins: Sample::default(),
         completes: Sample::default(),
         seconds: Vec::new(),
+        metrics: None,
         _folder: folder,
     }
 }
@@ -114,6 +119,17 @@ impl Service {
             assert!(self.child.try_wait().expect("it is our child").is_none(), "it ended");
             assert!(Instant::now() < deadline, "it doesn't listen");
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The plugin is prepared some seconds after the start: whoever runs for a day is measured, not for a moment.
+    async fn is_prepared(&self) {
+        let Some(metrics) = &self.metrics else { return };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let shown = async || self.client.get(format!("http://{metrics}/metrics")).send().await.ok()?.text().await.ok();
+        while !shown().await.is_some_and(|text| text.lines().any(|line| line == "defguard_openid_plugin_prepared 1")) {
+            assert!(Instant::now() < deadline, "it isn't prepared");
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -217,6 +233,7 @@ async fn compare(report: &mut Report) {
     let mut services = [ours(&addresses[0], &entra.addresses), native(&addresses[1], &entra.addresses)];
     for service in &mut services {
         service.is_up().await;
+        service.is_prepared().await;
         // The documents are fetched, connections opened.
         service.turn(SIGN_INS / 4).await;
     }

@@ -262,12 +262,18 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A component, configured for a provider that signs so; with a rule in JMESPath, or without.
+    /// A component, configured for a provider that signs so, and prepared for it; with a rule in JMESPath, or without.
     pub async fn new(signer: Signer, component: &std::path::Path, with_rule: bool) -> Self {
-        Self::with_limits(signer, component, with_rule, Limits::default()).await
+        Self::with_limits(signer, component, with_rule, Limits::default()).await.prepared().await
     }
 
-    /// As [`Stage::new`], within other bounds.
+    /// As a service is that has run for a while.
+    pub async fn prepared(self) -> Self {
+        self.plugin.prepare(std::slice::from_ref(&self.json), None).await.expect("it can be prepared");
+        self
+    }
+
+    /// As [`Stage::new`], within other bounds, and not prepared.
     pub async fn with_limits(signer: Signer, component: &std::path::Path, with_rule: bool, limits: Limits) -> Self {
         let provider = Arc::new(Offline::new(signer));
         let folder = tempfile::tempdir().expect("a temporary folder");

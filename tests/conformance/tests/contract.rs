@@ -10,7 +10,7 @@ fn the_component_imports_exactly_the_seven_capabilities() {
     let (imports, exports) = pack::interfaces(&bytes).unwrap();
     let name = |interface: &str| format!("defguard:openid/{interface}@0.2.0");
     assert_eq!(imports, ["cache", "clock", "credentials", "http", "log", "random", "storage"].map(name));
-    assert_eq!(exports, ["configuration", "directory", "login"].map(name));
+    assert_eq!(exports, ["configuration", "directory", "login", "preparation"].map(name));
     assert!(!bytes.windows(5).any(|window| window == b"wasi:"), "no trace of WASI");
 }
 

@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: complete-again COMPONENT TIMES".into());
     };
     let limits = Limits { perf_map: true, ..Limits::default() };
-    let stage = Stage::with_limits(Signer::Rsa2048, component.as_ref(), false, limits).await;
+    let stage = Stage::with_limits(Signer::Rsa2048, component.as_ref(), false, limits).await.prepared().await;
     let mut left: usize = times.parse()?;
     while left > 0 {
         let mut begun = Vec::new();
