@@ -212,7 +212,9 @@ fn good_ways_to_write_the_provider() {
     ];
     for (name, configuration, url, authority) in table {
         match parse(&configuration.to_string()) {
-            Ok(provider) => assert_eq!((provider.base_url.as_str(), provider.authority), (url, authority), "{name}"),
+            Ok(provider) => {
+                assert_eq!((provider.base_url.as_str(), provider.authority.clone()), (url, authority), "{name}")
+            }
             Err(problem) => panic!("{name}: {problem:?}"),
         }
     }
@@ -287,7 +289,7 @@ fn every_described_option_is_read() {
 
 #[test]
 fn what_a_transaction_depends_on_is_in_the_fingerprint_and_nothing_else() {
-    let fingerprint = |configuration: &Value| parse(&configuration.to_string()).unwrap().fingerprint;
+    let fingerprint = |configuration: &Value| parse(&configuration.to_string()).unwrap().fingerprint.clone();
     let before = fingerprint(&oidc());
     for (name, change, same) in [
         ("another display name", json!({ "display_name": "Acme" }), true),

@@ -12,7 +12,9 @@ use crate::handover::{CoreHandover, Handover, LocalHandover};
 use crate::metrics::{Measured, Metrics};
 use crate::sandbox::bindings::exports::defguard::openid::configuration::Severity;
 use crate::sandbox::shelf::ShelfError;
-use crate::sandbox::{CallError, Limits, LoadError, Plugin, Plugins, Runtime, Shelf, choose_any, first, keep_prepared, watch};
+use crate::sandbox::{
+    CallError, Limits, LoadError, Plugin, Plugins, Runtime, Shelf, choose_any, first, keep_prepared, watch,
+};
 use crate::storage::{Namespace, Renewed, Storage};
 use crate::sync::at_login::AtLogin;
 

@@ -46,7 +46,8 @@ impl Runtime {
     pub(super) fn scratch(limits: &Limits) -> Result<Self, LoadError> {
         // Its whole memory is read through calls.
         let hostcall_bytes = limits.memory_bytes.saturating_mul(2);
-        let limits = Limits { concurrent_calls: 1, hostcall_bytes, memory_source: None, perf_map: false, ..limits.clone() };
+        let limits =
+            Limits { concurrent_calls: 1, hostcall_bytes, memory_source: None, perf_map: false, ..limits.clone() };
         let mut config = configuration(&limits, false);
         config.cranelift_opt_level(OptLevel::None);
         let engine = Engine::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;

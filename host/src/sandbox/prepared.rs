@@ -109,7 +109,10 @@ struct State<'a> {
 }
 
 impl State<'_> {
-    #[expect(clippy::expect_used, reason = "the pre-initialiser wrote these functions, and its trait knows no error; a panic ends this attempt alone")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the pre-initialiser wrote these functions, and its trait knows no error; a panic ends this attempt alone"
+    )]
     async fn call<A: Lift + Send + Sync + 'static>(&mut self, instance: &str, function: &str) -> A {
         let (_, instance) = self.instance.get_export(&mut *self.store, None, instance).expect("its instance");
         let (_, place) = self.instance.get_export(&mut *self.store, Some(&instance), function).expect("its function");

@@ -212,6 +212,12 @@ impl TestHost {
             None => config.storage.open(gateway_clock.now_unix_ms()).await?,
         };
         let gateway = Gateway::start_over(config, options.limits.clone(), gateway_clock, storage).await?;
+        // For a run of all tests that signs everybody in with a prepared plugin: a service does so some seconds after its start.
+        if std::env::var_os("OPENID_PREPARED").is_some() {
+            let providers = gateway.config().providers.iter().map(|provider| provider.component_json.clone());
+            let prepared = gateway.plugin().prepare(&providers.collect::<Vec<_>>(), None).await;
+            prepared.unwrap_or_else(|error| panic!("the plugin can't be prepared: {error}"));
+        }
         let live = Live::over(Arc::clone(&gateway));
         let app = live.mount(defguard_openid_host::web::standalone);
         let server = Server::new(listener, gateway.config(), gateway.metrics().service());

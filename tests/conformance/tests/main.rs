@@ -23,6 +23,7 @@ mod playground;
 mod plugin_commands;
 mod plugin_files;
 mod policy;
+mod prepared;
 mod readiness;
 mod refused;
 mod service;

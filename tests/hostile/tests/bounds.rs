@@ -78,7 +78,7 @@ async fn call(stage: &Stage, plugin: &Plugin, server: &Server, export: Export, b
             };
             plugin.complete(grant(), &request).await.err()
         }
-        Export::Describe => None,
+        Export::Describe | Export::Prepare => None,
         Export::Validate => plugin.validate(&text).await.err(),
         Export::MapClaims => plugin.map_claims(&text, "{}").await.err(),
         Export::Probe => plugin.probe(grant(), &text).await.err(),

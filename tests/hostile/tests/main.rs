@@ -5,3 +5,4 @@ mod capabilities;
 mod interface;
 mod lies;
 mod loading;
+mod preparation;

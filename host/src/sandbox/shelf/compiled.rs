@@ -71,7 +71,11 @@ impl Shelf {
         let before = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for entry in before.filter(|_| self.notes) {
             let name = entry.file_name();
-            if name.to_string_lossy().strip_prefix(of_plugin).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".compiled")) {
+            if name
+                .to_string_lossy()
+                .strip_prefix(of_plugin)
+                .is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".compiled"))
+            {
                 // It is in nobody's way.
                 let _ = std::fs::remove_file(entry.path());
             }

@@ -24,6 +24,7 @@ pub(crate) fn act(behaviour: &str, configuration: &str) -> String {
         "panic" => panic!("at its own wish"),
         "long-panic" => panic!("{}", "\u{1b}[2J\n".repeat(100_000)),
         "abort" => core::arch::wasm32::unreachable(),
+        "draw" => random::bytes(16).len().to_string(),
         "too-much-random" => random::bytes(1025).len().to_string(),
         "trap-after-put" => {
             let _ = storage::put("half-done", b"x", 60);

@@ -8,10 +8,10 @@ mod behaviour;
 mod neighbour;
 
 mod bindings {
-    wit_bindgen::generate!({ world: "plugin", path: "../../../wit", pub_export_macro: false });
+    wit_bindgen::generate!({ world: "prepared-plugin", path: "../../../wit", pub_export_macro: false });
 }
 
-use bindings::exports::defguard::openid::{configuration, directory, login};
+use bindings::exports::defguard::openid::{configuration, directory, login, preparation};
 
 struct Hostile;
 
@@ -95,6 +95,15 @@ fn findings(report: Option<String>) -> Vec<configuration::Finding> {
         hint: String::new(),
     };
     report.map(finding).into_iter().collect()
+}
+
+impl preparation::Guest for Hostile {
+    fn prepare(providers: Vec<String>) -> u32 {
+        for provider in &providers {
+            act(provider, "prepare");
+        }
+        u32::MAX
+    }
 }
 
 impl directory::Guest for Hostile {
