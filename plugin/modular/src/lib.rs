@@ -5,6 +5,8 @@
 //!
 //! Numbers are limbs, the lowest first, as many as the modulus has. R is 2^64 to the power of that.
 
+pub mod p256;
+
 /// Limbs of a product are made in turns of so many: the loop then costs little beside what it does.
 const TURN: usize = 4;
 
@@ -289,7 +291,7 @@ mod tests {
     }
 
     /// Bytes without a pattern, the same in every run (xorshift64*).
-    fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+    pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut next = || {
             state ^= state >> 12;
