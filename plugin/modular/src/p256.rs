@@ -82,14 +82,12 @@ impl Field {
         self + self
     }
 
-    /// By 2^256. For each limb what makes it vanish is added: the limb itself times p, where p is 2^96 - 1 and its highest limb.
-    #[inline]
-    fn reduce(wide: [u64; 8]) -> Self {
-        let [w0, w1, w2, w3, w4, w5, w6, w7] = wide;
-        let ([w1, w2, w3, w4], over) = vanish(w0, [w1, w2, w3, w4], 0);
-        let ([w2, w3, w4, w5], over) = vanish(w1, [w2, w3, w4, w5], over);
-        let ([w3, w4, w5, w6], over) = vanish(w2, [w3, w4, w5, w6], over);
-        let ([w4, w5, w6, w7], over) = vanish(w3, [w4, w5, w6, w7], over);
+    /// By 2^256: of a number below 2^256 p, as products are.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "in two places, which are most of a verification")]
+    fn reduce([w0, w1, w2, w3, w4, w5, w6, w7]: [u64; 8]) -> Self {
+        let ([w2, w3, w4, w5], over) = vanish([w0, w1], [w2, w3, w4, w5], 0);
+        let ([w4, w5, w6, w7], over) = vanish([w2, w3], [w4, w5, w6, w7], over);
         Self::reduce_once([w4, w5, w6, w7], over)
     }
 
@@ -97,10 +95,10 @@ impl Field {
     #[inline]
     fn reduce_once(number: Limbs, over: u64) -> Self {
         let (reduced, borrow) = subtract(number, PRIME);
-        // Which one it is can't be foreseen, so no branch.
-        let keep = over.wrapping_sub(borrow) >> 63 == 1;
+        // All ones to keep the number: which one it is can't be foreseen, so no branch.
+        let mask = over.wrapping_sub(borrow);
         let ([a, b, c, d], [e, f, g, h]) = (number, reduced);
-        Self([if keep { a } else { e }, if keep { b } else { f }, if keep { c } else { g }, if keep { d } else { h }])
+        Self([e ^ (a ^ e) & mask, f ^ (b ^ f) & mask, g ^ (c ^ g) & mask, h ^ (d ^ h) & mask])
     }
 
     /// Of an element that isn't 0.
@@ -421,14 +419,16 @@ fn add_row([r, s, t, u]: Limbs, [a, b, c, d]: Limbs, by: u64) -> (u64, Limbs) {
     (low, [s, t, u, carry])
 }
 
-/// The four limbs above `limb`, and what goes beyond them, when `limb` times p is added so that it vanishes.
+/// The four limbs above these two, and what goes beyond them, when p is added as many times as makes the two vanish: the lower limb as it is,
+/// and then the higher one as that leaves it, since p is 2^96 - 1 and its highest limb. `over` went beyond the four limbs below.
 #[inline]
-fn vanish(limb: u64, [a, b, c, d]: Limbs, over: u64) -> (Limbs, u64) {
-    // 2^96 - 1 times the limb: without the limb itself, it is shifted.
-    let (a, carry) = sum(a, limb << 32, 0);
-    let (b, carry) = sum(b, limb >> 32, carry);
-    let (c, carry) = product(limb, PRIME[3], c, carry);
-    let (d, over) = sum(d, carry, over);
+fn vanish([low, high]: [u64; 2], [a, b, c, d]: Limbs, over: u64) -> (Limbs, u64) {
+    let (high, carry) = sum(high, low << 32, 0);
+    let (a, carry) = sum(a, high << 32 | low >> 32, carry);
+    // The highest limb of p leaves room: its product has an upper half of 2^64 - 2^32 at most.
+    let (b, carry) = product(low, PRIME[3], b, (high >> 32) + carry);
+    let (c, carry) = product(high, PRIME[3], c, carry + over);
+    let (d, over) = sum(d, carry, 0);
     ([a, b, c, d], over)
 }
 
