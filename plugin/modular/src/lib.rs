@@ -1,7 +1,8 @@
 //! Powers modulo an odd number, in Montgomery form (Handbook of Applied Cryptography, sections 14.3.2 and 14.6): what RSA verification
 //! consists of. Made for verification: only public values go in, so time and branches may depend on them, and nothing of a private key
-//! must ever be computed with it. A square costs three quarters of a product, which is why this isn't the general arithmetic under the
-//! elliptic curves: that one has no square of its own for numbers of any length, and takes care of secrets that aren't here.
+//! must ever be computed with it. A square costs three quarters of a product, which is why this isn't the general arithmetic of a
+//! library: that one has no square of its own for numbers of any length, and takes care of secrets that aren't here. ECDSA, whose numbers
+//! have four limbs, is in [`p256`].
 //!
 //! Numbers are limbs, the lowest first, as many as the modulus has. R is 2^64 to the power of that.
 

@@ -1,7 +1,7 @@
 //! ECDSA on P-256 (FIPS 186-5 section 6.4.2, the curve of SP 800-186 section 3.2.1.3): verification, and nothing else. Key, digest and
 //! signature are public, so time and branches depend on them: nothing of a private key, and no nonce of a signature, must ever go in here.
 //!
-//! What a verification costs is adding points, so the two factors are cut into [`SPLITS`] parts: with the multiples of the base point and
+//! What a verification costs is adding points, so the two factors are cut into eight parts: with the multiples of the base point and
 //! of the key by 2^32, 2^64, … at hand, 32 doublings serve all of them. Those of the base point are data; those of the key follow from it,
 //! and can be kept beside it.
 #![allow(clippy::many_single_char_names, reason = "limbs in a row, and the standards' own names")]
@@ -457,11 +457,12 @@ fn is_below(number: &Limbs, other: &Limbs) -> bool {
 }
 
 /// Of 32 big-endian bytes.
+#[inline(never)] // WebAssembly has no instruction for it
 fn limbs(bytes: &[u8]) -> Option<Limbs> {
     let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
     let mut limbs = [0; 4];
-    for (limb, chunk) in limbs.iter_mut().rev().zip(bytes.chunks(8)) {
-        *limb = chunk.iter().fold(0, |limb, byte| limb << 8 | u64::from(*byte));
+    for (limb, chunk) in limbs.iter_mut().rev().zip(bytes.as_chunks().0) {
+        *limb = u64::from_be_bytes(*chunk);
     }
     Some(limbs)
 }

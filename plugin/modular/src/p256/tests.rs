@@ -419,9 +419,35 @@ fn an_x_that_is_not_r() {
                 // r itself isn't below n then.
                 let unreduced = [bytes(x), Bytes::from(s.to_repr())].concat();
                 assert_eq!(verdict(&coordinates(key), &digest, &unreduced), is_below(&x, &ORDER), "{x:x?}");
+                // Nor is s plus n.
+                let (more, over) = super::add(limbs(&s.to_repr()).unwrap(), ORDER);
+                if over == 0 {
+                    let unreduced = [Bytes::from(r.to_repr()), bytes(more)].concat();
+                    assert!(!verdict(&coordinates(key), &digest, &unreduced), "{x:x?}");
+                }
                 *if is_below(&x, &ORDER) { &mut little } else { &mut beyond } += 1;
             }
         }
     }
     assert!(beyond > 400 && little > 800, "{beyond} {little}");
+}
+
+/// r + n that is x only if it is reduced modulo p, or cut to 256 bits: both are somebody's mistake, and the signature is none.
+#[test]
+fn an_r_that_is_not_x() {
+    let mut compared = 0;
+    for offset in 0..200 {
+        let Some(made) = lift([offset, 0, 0, 0]) else { continue };
+        let complement = super::subtract([0; 4], ORDER).0;
+        for below in [super::subtract(PRIME, ORDER).0, complement] {
+            let r = bytes(super::add([offset, 0, 0, 0], below).0);
+            let (s, digest) = (scalar(&random(offset)), random(!offset));
+            // As if x were r: s R = e G + r Q.
+            let inverse = Option::<Scalar>::from(scalar(&r).invert()).unwrap();
+            let key = (made * s - ProjectivePoint::GENERATOR * scalar(&digest)) * inverse;
+            assert!(!verdict(&coordinates(key), &digest, &[r, s.to_repr().into()].concat()), "{offset}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "{compared}");
 }
