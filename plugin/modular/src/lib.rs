@@ -1,9 +1,12 @@
 //! Powers modulo an odd number, in Montgomery form (Handbook of Applied Cryptography, sections 14.3.2 and 14.6): what RSA verification
 //! consists of. Made for verification: only public values go in, so time and branches may depend on them, and nothing of a private key
-//! must ever be computed with it. A square costs three quarters of a product, which is why this isn't the general arithmetic under the
-//! elliptic curves: that one has no square of its own for numbers of any length, and takes care of secrets that aren't here.
+//! must ever be computed with it. A square costs three quarters of a product, which is why this isn't the general arithmetic of a
+//! library: that one has no square of its own for numbers of any length, and takes care of secrets that aren't here. ECDSA, whose numbers
+//! have four limbs, is in [`p256`].
 //!
 //! Numbers are limbs, the lowest first, as many as the modulus has. R is 2^64 to the power of that.
+
+pub mod p256;
 
 /// Limbs of a product are made in turns of so many: the loop then costs little beside what it does.
 const TURN: usize = 4;
@@ -289,7 +292,7 @@ mod tests {
     }
 
     /// Bytes without a pattern, the same in every run (xorshift64*).
-    fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+    pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut next = || {
             state ^= state >> 12;

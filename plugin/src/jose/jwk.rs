@@ -93,7 +93,7 @@ pub struct KeptJwkSet(Vec<KeptJwk>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct KeptJwk {
     members: Members,
-    /// What an RSA key's arithmetic begins with, in base64url: [`RsaKey::prepared`].
+    /// What the key's arithmetic begins with, in base64url: [`VerifyingKey::prepared`].
     #[serde(skip_serializing_if = "Option::is_none")]
     prepared: Option<String>,
 }
@@ -104,9 +104,9 @@ impl KeptJwkSet {
         let mut set = JwkSet::default();
         for kept in self.0.iter().filter(|kept| kid.is_none() || kept.members.kid.as_deref() == kid) {
             set.add(parse_key(&kept.members).map(|mut jwk| {
-                if let (VerifyingKey::Rsa(key), Some(prepared)) = (&mut jwk.key, &kept.prepared) {
+                if let Some(prepared) = &kept.prepared {
                     // What can't be read is computed anew.
-                    key.set_prepared(URL_SAFE_NO_PAD.decode(prepared).unwrap_or_default());
+                    jwk.key.set_prepared(URL_SAFE_NO_PAD.decode(prepared).unwrap_or_default());
                 }
                 jwk
             }));
@@ -142,10 +142,7 @@ impl JwkSet {
                 Ok(members) => {
                     let key = parse_key(&members);
                     if let Ok(jwk) = &key {
-                        let prepared = match &jwk.key {
-                            VerifyingKey::Rsa(key) if kept.0.len() < MAX_PREPARED => key.prepared(),
-                            _ => None,
-                        };
+                        let prepared = (kept.0.len() < MAX_PREPARED).then(|| jwk.key.prepared()).flatten();
                         let prepared = prepared.map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
                         kept.0.push(KeptJwk { members, prepared });
                     }

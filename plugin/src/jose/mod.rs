@@ -44,6 +44,24 @@ impl VerifyingKey {
         )
     }
 
+    /// What verification with this key begins with, if that is worth keeping: it follows from the key.
+    fn prepared(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Rsa(key) => key.prepared(),
+            Self::P256(key) => Some(key.prepared()),
+            Self::Ed25519(_) => None,
+        }
+    }
+
+    /// With what [`Self::prepared`] was before.
+    fn set_prepared(&mut self, prepared: Vec<u8>) {
+        match self {
+            Self::Rsa(key) => key.set_prepared(prepared),
+            Self::P256(key) => key.set_prepared(prepared),
+            Self::Ed25519(_) => {}
+        }
+    }
+
     /// Whether `signature` is one of this key over `message` by `algorithm`. A key of another family verifies nothing.
     pub fn verifies(&self, algorithm: SigningAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         match self {
