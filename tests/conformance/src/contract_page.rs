@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The interfaces, in the order of the world: what a plugin gets, then what it gives.
-const INTERFACES: [(&str, &str); 10] = [
+const INTERFACES: [(&str, &str); 11] = [
     ("http", "import"),
     ("storage", "import"),
     ("cache", "import"),
@@ -16,11 +16,13 @@ const INTERFACES: [(&str, &str); 10] = [
     ("login", "export"),
     ("configuration", "export"),
     ("directory", "export"),
+    ("preparation", "export"),
 ];
 
 const OPENING: &str = "# The contract of plugins, item by item\n\n\
     Made of [wit/](../wit) by `wit-reference`, in its words: `defguard:openid@0.2.0`. What the host adds to it, versions, and how to write a\n\
-    plugin: [plugins.md](plugins.md). A plugin of version 0.1.0 has all of this but `directory`.\n\n\
+    plugin: [plugins.md](plugins.md). A plugin of version 0.1.0 has all of this but `directory` and `preparation`, which is the world\n\
+    `prepared-plugin`'s alone.\n\n\
     Text is UTF-8. A `result<A, B>` is an `A`, or a `B` that says why not; an `option<A>` is an `A` or `none`.\n";
 
 /// Something that an interface has.
