@@ -15,6 +15,7 @@ pub mod claims;
 pub mod configuration;
 pub mod directory;
 pub mod entra;
+mod host_name;
 pub mod jose;
 pub mod login;
 pub mod oidc;
