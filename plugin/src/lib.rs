@@ -17,6 +17,7 @@ pub mod directory;
 pub mod entra;
 mod host_name;
 pub mod jose;
+mod json;
 pub mod login;
 pub mod oidc;
 #[cfg(feature = "browser")]
