@@ -120,6 +120,7 @@ pub struct KeptJwkSet(Vec<KeptJwk>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct KeptJwk {
+    #[serde(deserialize_with = "crate::json::as_object")]
     members: Members,
     /// What an RSA key's arithmetic begins with, in base64url: [`RsaKey::prepared`].
     #[serde(skip_serializing_if = "Option::is_none")]

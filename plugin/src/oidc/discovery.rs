@@ -10,6 +10,7 @@ use crate::capability::{ClientAuthentication, World};
 use crate::configuration::{Authority, Provider};
 use crate::entra::TenantId;
 use crate::host_name;
+use crate::json;
 use crate::login::refusal::{self, Refusal};
 use crate::login::trace::Trace;
 
@@ -97,7 +98,7 @@ pub(crate) fn cache_key(provider: &Provider, name: &str) -> String {
 }
 
 fn parse(body: &[u8]) -> Result<RawDocument, Refusal> {
-    serde_json::from_slice(body).map_err(|error| {
+    json::object(body).map_err(|error| {
         // serde's text names the missing member; of a value it says the type only.
         let reason = match error.classify() {
             serde_json::error::Category::Data => error.to_string(),
