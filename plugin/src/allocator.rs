@@ -7,9 +7,9 @@
 //! There is one thread in a component, and none of this runs beside itself: an allocation calls nobody who allocates here.
 #![allow(unsafe_code, reason = "a global allocator is; each block says why it is sound")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::cell::UnsafeCell;
-use std::ptr::null_mut;
+use std::ptr::{NonNull, null_mut};
 
 /// The smallest class, in bytes, and how blocks are aligned.
 const LEAST: usize = 16;
@@ -81,28 +81,69 @@ impl Lists {
     /// A block of a class whose list is empty, cut from the piece.
     #[cold]
     #[inline(never)]
-    fn cut(&mut self, class: usize) -> *mut u8 {
+    fn cut(&mut self, class: usize, layout: Layout) -> NonNull<u8> {
         let bytes = LEAST << class;
         if self.left < bytes {
             // What was left of the former piece is given up.
             (self.rest, self.left) =
                 if std::mem::replace(&mut self.began, true) { (null_mut(), 0) } else { first_piece() };
             if self.left < bytes {
-                let Ok(layout) = Layout::from_size_align(PIECE, LEAST) else { return null_mut() };
+                let Ok(piece) = Layout::from_size_align(PIECE, LEAST) else { handle_alloc_error(layout) };
                 // SAFETY: the layout's size isn't 0.
-                let piece = unsafe { System.alloc(layout) };
-                if piece.is_null() {
-                    return null_mut();
-                }
-                (self.rest, self.left) = (piece, PIECE);
+                (self.rest, self.left) = (unsafe { System.alloc(piece) }, PIECE);
             }
         }
-        let block = self.rest;
+        let Some(block) = NonNull::new(self.rest) else { handle_alloc_error(layout) };
         // SAFETY: the piece has `left` bytes from `rest` on, and `bytes` is at most that. All sizes are multiples of `LEAST`, to which the
         // piece is aligned, so every block is.
-        self.rest = unsafe { block.add(bytes) };
+        self.rest = unsafe { block.add(bytes) }.as_ptr();
         self.left -= bytes;
         block
+    }
+}
+
+/// What gives memory says in its type that there is some: a caller has no way for none, of which there would be one in every place that
+/// allocates. Without memory the component ends here, as it did there.
+impl SizeClasses {
+    /// # Safety
+    /// As of [`GlobalAlloc::alloc`].
+    #[inline(never)] // or there would be a copy of it in every place that allocates, in a component that is to be small
+    unsafe fn give(&self, layout: Layout) -> NonNull<u8> {
+        let Some(class) = class(layout) else {
+            // SAFETY: the caller's promise.
+            return NonNull::new(unsafe { System.alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        };
+        // SAFETY: nothing else has a reference now: one thread, and no call in here comes back to this allocator.
+        let lists = unsafe { &mut *self.0.get() };
+        match lists.free.get_mut(class).and_then(|first| Some((NonNull::new(*first)?, first))) {
+            Some((block, first)) => {
+                // SAFETY: what is on a list is a free block, written by `dealloc`.
+                *first = unsafe { block.read() }.next;
+                block.cast()
+            }
+            None => lists.cut(class, layout),
+        }
+    }
+
+    /// # Safety
+    /// As of [`GlobalAlloc::realloc`].
+    #[inline(never)]
+    unsafe fn give_again(&self, block: *mut u8, layout: Layout, wanted: Layout) -> NonNull<u8> {
+        match (class(layout), class(wanted)) {
+            (Some(old), Some(new)) if old == new => NonNull::new(block),
+            // SAFETY: both are the general allocator's.
+            (None, None) => NonNull::new(unsafe { System.realloc(block, layout, wanted.size()) }),
+            _ => {
+                // SAFETY: the caller's promise; the two blocks don't overlap, and both have the smaller of the two sizes.
+                unsafe {
+                    let other = self.give(wanted);
+                    std::ptr::copy_nonoverlapping(block, other.as_ptr(), layout.size().min(wanted.size()));
+                    self.dealloc(block, layout);
+                    Some(other)
+                }
+            }
+        }
+        .unwrap_or_else(|| handle_alloc_error(wanted))
     }
 }
 
@@ -110,23 +151,11 @@ impl Lists {
 // least the layout's, and is aligned to `LEAST`, which is at least the layout's alignment. What has no class is the general allocator's from
 // its allocation to its end, since the same layout has the same class each time.
 unsafe impl GlobalAlloc for SizeClasses {
-    #[inline(never)] // or there would be a copy of it in every place that allocates, in a component that is to be small
+    #[expect(clippy::inline_always, reason = "a call in a call, of which the inner one is shared")]
+    #[inline(always)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some(class) = class(layout) else {
-            // SAFETY: the caller's promise.
-            return unsafe { System.alloc(layout) };
-        };
-        // SAFETY: nothing else has a reference now: one thread, and no call in here comes back to this allocator.
-        let lists = unsafe { &mut *self.0.get() };
-        match lists.free.get_mut(class) {
-            Some(first) if !first.is_null() => {
-                let block = *first;
-                // SAFETY: what is on a list is a free block, written by `dealloc`.
-                *first = unsafe { (*block).next };
-                block.cast()
-            }
-            _ => lists.cut(class),
-        }
+        // SAFETY: the caller's promise.
+        unsafe { self.give(layout) }.as_ptr()
     }
 
     #[inline(never)]
@@ -145,26 +174,13 @@ unsafe impl GlobalAlloc for SizeClasses {
         }
     }
 
-    #[inline(never)]
+    #[expect(clippy::inline_always, reason = "as in `alloc`")]
+    #[inline(always)]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller's promise: `size`, rounded up to the alignment, is no more than `isize::MAX`.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        match (class(layout), class(wanted)) {
-            (Some(old), Some(new)) if old == new => block,
-            // SAFETY: both are the general allocator's.
-            (None, None) => unsafe { System.realloc(block, layout, size) },
-            _ => {
-                // SAFETY: the caller's promise; the two blocks don't overlap, and both have the smaller of the two sizes.
-                unsafe {
-                    let other = self.alloc(wanted);
-                    if !other.is_null() {
-                        std::ptr::copy_nonoverlapping(block, other, layout.size().min(size));
-                        self.dealloc(block, layout);
-                    }
-                    other
-                }
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { self.give_again(block, layout, wanted) }.as_ptr()
     }
 }
 

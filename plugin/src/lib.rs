@@ -15,7 +15,9 @@ pub mod claims;
 pub mod configuration;
 pub mod directory;
 pub mod entra;
+mod host_name;
 pub mod jose;
+mod json;
 pub mod login;
 pub mod oidc;
 #[cfg(feature = "browser")]

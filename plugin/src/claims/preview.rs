@@ -178,9 +178,12 @@ impl StatedGroups {
             (Some(groups), None) => {
                 let id =
                     |id: &Value| id.as_str().filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())).map(str::to_owned);
-                let ids = groups.as_array().and_then(|items| items.iter().map(id).collect::<Option<BTreeSet<_>>>());
-                let expected = format!("expected a list of identifiers of 1 to {MAX_ID_BYTES} bytes");
-                ids.map(Self::Known).ok_or_else(|| InputError::new("groups", expected))
+                let mut ids = BTreeSet::new();
+                let is_good = groups
+                    .as_array()
+                    .is_some_and(|items| items.iter().all(|item| id(item).map(|id| ids.insert(id)).is_some()));
+                let expected = || format!("expected a list of identifiers of 1 to {MAX_ID_BYTES} bytes");
+                if is_good { Ok(Self::Known(ids)) } else { Err(InputError::new("groups", expected())) }
             }
         }
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::options::{OPTIONS, similar};
 use super::{Problem, Severity};
+use crate::json;
 use crate::login::trace::cut;
 
 /// The longest message: a value that is repeated in it may be as long as a configuration. Bytes.
@@ -120,7 +121,7 @@ impl Reader {
         let value = self.value(path)?;
         let found = value.as_u64().filter(|number| (least..=most).contains(number));
         if found.is_none() {
-            let shown = if value.is_number() { value.to_string() } else { kind(&value).to_owned() };
+            let shown = if value.is_number() { json::text(&value) } else { kind(&value).to_owned() };
             self.error(path, format!("expected a whole number from {least} to {most}, found {shown}"), "");
         }
         found

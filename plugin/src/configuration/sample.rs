@@ -9,6 +9,7 @@ use super::{Problem, Provider, problem};
 use crate::claims::account::AccountKind;
 use crate::claims::groups::Groups;
 use crate::claims::preview::{self, Preview, Statement};
+use crate::json;
 use crate::login::refusal;
 use crate::policy::linking::EmailLinking;
 
@@ -121,7 +122,7 @@ fn difference(key: &str, expected: &Value, preview: &Preview) -> Option<(String,
             "email_linking" => LINKINGS.join(", "),
             _ => "a text".to_owned(),
         };
-        return Some((format!("found {expected}, which can't be expected"), possible));
+        return Some((unexpectable(expected), possible));
     }
     (found.as_ref() != Some(expected)).then(|| (compared(expected, found.as_ref()), String::new()))
 }
@@ -139,8 +140,12 @@ fn linking_word(linking: &EmailLinking) -> &'static str {
 }
 
 fn compared(expected: &Value, found: Option<&Value>) -> String {
-    let found = found.map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    format!("expected {expected}, found {found}")
+    let found = found.map_or_else(|| "nothing".to_owned(), json::text);
+    format!("expected {}, found {found}", json::text(expected))
+}
+
+fn unexpectable(expected: &Value) -> String {
+    format!("found {}, which can't be expected", json::text(expected))
 }
 
 fn field(preview: &Preview, name: &str) -> Option<Value> {
@@ -149,7 +154,9 @@ fn field(preview: &Preview, name: &str) -> Option<Value> {
 
 fn refused(expected: &Value, preview: &Preview) -> Option<(String, String)> {
     let code = expected.as_str().filter(|code| refusal::ALL.iter().any(|rule| rule.code == *code));
-    let Some(code) = code else { return Some((format!("{expected} is no refusal's code"), "docs/refusals.md".into())) };
+    let Some(code) = code else {
+        return Some((format!("{} is no refusal's code", json::text(expected)), "docs/refusals.md".into()));
+    };
     match &preview.refusal {
         Some(refusal) if refusal.rule.code == code => None,
         Some(refusal) => {
@@ -163,11 +170,16 @@ fn refused(expected: &Value, preview: &Preview) -> Option<(String, String)> {
 /// As sets of identifiers.
 fn groups(expected: &Value, found: &Groups) -> Option<(String, String)> {
     let Some(items) = expected.as_array().filter(|items| items.iter().all(Value::is_string)) else {
-        return Some((format!("found {expected}, which can't be expected"), "a list of identifiers".into()));
+        return Some((unexpectable(expected), "a list of identifiers".into()));
     };
-    let expected: BTreeSet<String> = items.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    // One by one: collected, they would be sorted by another copy of the library's sort.
+    let (mut expected, mut known) = (BTreeSet::new(), BTreeSet::new());
+    expected.extend(items.iter().filter_map(Value::as_str));
     let found = match found {
-        Groups::Known(groups) => groups.iter().map(|group| group.id.clone()).collect::<BTreeSet<_>>(),
+        Groups::Known(groups) => {
+            known.extend(groups.iter().map(|group| group.id.as_str()));
+            known
+        }
         Groups::Unknown(reason) => {
             return Some((format!("expected {expected:?}, found them unknown: {reason}"), String::new()));
         }
@@ -183,7 +195,7 @@ fn groups(expected: &Value, found: &Groups) -> Option<(String, String)> {
 fn attributes(expected: &Value, preview: &Preview) -> Option<(String, String)> {
     let Some(expected) = expected.as_object().filter(|table| !table.is_empty() && table.values().all(Value::is_string))
     else {
-        return Some((format!("found {expected}, which can't be expected"), "{ name = \"text\" }".into()));
+        return Some((unexpectable(expected), "{ name = \"text\" }".into()));
     };
     expected.iter().find_map(|(name, expected)| {
         let found = field(preview, &format!("attributes.{name}"));

@@ -3,10 +3,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Collection;
+use crate::json;
 
 /// The cursor's form.
 const VERSION: u32 = 1;
@@ -18,23 +19,19 @@ pub const DELTA_LINK_LIFE_S: u64 = 5 * 24 * 3600;
 const MAX_RESTARTS: u32 = 5;
 
 /// Everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursor {
     v: u32,
     /// The directory that it belongs to, as a hash.
     of: String,
     /// Where reading users stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     users: Option<State>,
     /// Where reading groups stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     groups: Option<State>,
 }
 
 /// Where reading one collection stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// All read.
     Ready {
@@ -48,13 +45,11 @@ pub enum State {
 }
 
 /// A collection that is being read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// The page to read.
     pub link: String,
     /// The page before it, if it is in the same enumeration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
     /// Whether this enumeration's `restart` has to be told with its first page.
     pub announce: bool,
@@ -79,7 +74,52 @@ pub enum Stuck {
     Restarts,
 }
 
+impl State {
+    fn of(value: &Value) -> Option<Self> {
+        let (name, content) =
+            json::members(value, &["ready", "reading"]).filter(|state| state.len() == 1)?.iter().next()?;
+        if name == "reading" {
+            return Reading::of(content).map(Self::Reading);
+        }
+        let members = json::members(content, &["link", "at_s"])?;
+        Some(Self::Ready { link: json::string(members, "link")?, at_s: json::number(members, "at_s")? })
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Self::Ready { link, at_s } => json!({ "ready": { "link": link, "at_s": at_s } }),
+            Self::Reading(reading) => json!({ "reading": reading.value() }),
+        }
+    }
+}
+
 impl Reading {
+    fn of(value: &Value) -> Option<Self> {
+        let known = ["link", "previous", "announce", "restarts", "pages", "mark", "mark_until"];
+        let members = json::members(value, &known)?;
+        let previous = match members.get("previous") {
+            None | Some(Value::Null) => None,
+            Some(link) => Some(link.as_str()?.to_owned()),
+        };
+        Some(Self {
+            link: json::string(members, "link")?,
+            previous,
+            announce: members.get("announce")?.as_bool()?,
+            restarts: json::number(members, "restarts")?,
+            pages: json::number(members, "pages")?,
+            mark: json::string(members, "mark")?,
+            mark_until: json::number(members, "mark_until")?,
+        })
+    }
+
+    fn value(&self) -> Value {
+        let Self { link, previous, announce, restarts, pages, mark, mark_until } = self;
+        json!({
+            "link": link, "previous": previous, "announce": announce, "restarts": restarts, "pages": pages,
+            "mark": mark, "mark_until": mark_until,
+        })
+    }
+
     /// From a first link. `announce`: from the beginning of everything.
     pub fn from(link: String, announce: bool) -> Self {
         let mark = hash(&link);
@@ -131,8 +171,8 @@ impl Cursor {
         if text.len() > MAX_BYTES {
             return Err(format!("{} bytes, at most {MAX_BYTES} are one", text.len()));
         }
-        let cursor: Self =
-            serde_json::from_slice(text.as_bytes()).map_err(|_| "it isn't one of this plugin's".to_owned())?;
+        let value = crate::jose::parse_unique_object(text.as_bytes()).map(Value::Object).ok();
+        let cursor = value.and_then(|value| Self::of(&value)).ok_or("it isn't one of this plugin's")?;
         if cursor.v != VERSION {
             return Err(format!("it is of version {}, this plugin reads {VERSION}", cursor.v));
         }
@@ -144,7 +184,25 @@ impl Cursor {
 
     /// For the next call; `None` if the provider's links are too long for it.
     pub fn write(&self) -> Option<String> {
-        serde_json::to_string(self).ok().filter(|text| text.len() <= MAX_BYTES)
+        let mut members = Map::new();
+        members.insert("v".into(), self.v.into());
+        members.insert("of".into(), self.of.as_str().into());
+        for (name, state) in [("users", &self.users), ("groups", &self.groups)] {
+            if let Some(state) = state {
+                members.insert(name.into(), state.value());
+            }
+        }
+        Some(json::text(&Value::Object(members))).filter(|text| text.len() <= MAX_BYTES)
+    }
+
+    fn of(value: &Value) -> Option<Self> {
+        let members = json::members(value, &["v", "of", "users", "groups"])?;
+        let state = |name| match members.get(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(state) => State::of(state).map(Some),
+        };
+        let (users, groups) = (state("users")?, state("groups")?);
+        Some(Self { v: json::number(members, "v")?, of: json::string(members, "of")?, users, groups })
     }
 
     /// Where a collection stands.

@@ -55,11 +55,6 @@ pub enum JwkSetError {
     TooMany(usize),
 }
 
-#[derive(Deserialize)]
-struct Document {
-    keys: Vec<Value>,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Members {
     kty: String,
@@ -85,6 +80,39 @@ struct Members {
     y: Option<String>,
 }
 
+impl Members {
+    /// As a provider publishes them: a member that is read, and isn't what it should be, makes it no key.
+    fn published(value: &Value) -> Result<Self, String> {
+        let members = value.as_object().ok_or("not a key: it isn't an object")?;
+        let text = |name: &str| match members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(format!("not a key: its {name} isn't a text")),
+        };
+        let key_ops = match members.get("key_ops") {
+            None | Some(Value::Null) => None,
+            Some(operations) => {
+                let items = operations.as_array().into_iter().flatten();
+                let texts: Option<Vec<_>> = items.map(|item| item.as_str().map(str::to_owned)).collect();
+                Some(texts.filter(|_| operations.is_array()).ok_or("not a key: its key_ops aren't a list of texts")?)
+            }
+        };
+        Ok(Self {
+            kty: text("kty")?.ok_or("not a key: it has no kty")?,
+            usage: text("use")?,
+            key_ops,
+            alg: text("alg")?,
+            kid: text("kid")?,
+            issuer: text("issuer")?,
+            crv: text("crv")?,
+            n: text("n")?,
+            e: text("e")?,
+            x: text("x")?,
+            y: text("y")?,
+        })
+    }
+}
+
 /// What is kept of a set between two logins: the keys that can verify, and of each what is read. Certificates, which are most of what
 /// providers publish, aren't in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +120,7 @@ pub struct KeptJwkSet(Vec<KeptJwk>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct KeptJwk {
+    #[serde(deserialize_with = "crate::json::as_object")]
     members: Members,
     /// What the key's arithmetic begins with, in base64url: [`VerifyingKey::prepared`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,18 +156,19 @@ impl JwkSet {
         if bytes.len() > MAX_JWKS_BYTES as usize {
             return Err(JwkSetError::Malformed(format!("{} bytes, at most {MAX_JWKS_BYTES} are read", bytes.len())));
         }
-        let document: Document = serde_json::from_slice(bytes).map_err(|error| {
-            JwkSetError::Malformed(match error.classify() {
-                serde_json::error::Category::Data => "expected an object with an array \"keys\"".into(),
-                _ => format!("not JSON (line {}, column {})", error.line(), error.column()),
-            })
+        let mut document = super::parse_unique_object(bytes).map_err(|problem| {
+            let is_json = !problem.starts_with("not JSON");
+            JwkSetError::Malformed(if is_json { "expected an object with an array \"keys\"".into() } else { problem })
         })?;
-        if document.keys.len() > MAX_KEYS {
-            return Err(JwkSetError::TooMany(document.keys.len()));
+        let Some(Value::Array(keys)) = document.remove("keys") else {
+            return Err(JwkSetError::Malformed("expected an object with an array \"keys\"".into()));
+        };
+        if keys.len() > MAX_KEYS {
+            return Err(JwkSetError::TooMany(keys.len()));
         }
         let (mut set, mut kept) = (Self::default(), KeptJwkSet::default());
-        for value in document.keys {
-            match serde_json::from_value::<Members>(value) {
+        for value in &keys {
+            match Members::published(value) {
                 Ok(members) => {
                     let key = parse_key(&members);
                     if let Ok(jwk) = &key {
@@ -148,7 +178,7 @@ impl JwkSet {
                     }
                     set.add(key);
                 }
-                Err(error) => set.add(Err(format!("not a key: {error}"))),
+                Err(error) => set.add(Err(error)),
             }
         }
         Ok((set, kept))

@@ -96,5 +96,5 @@ pub fn claims_parameter(options: &SignIn) -> Option<String> {
         [one] => serde_json::json!({ "essential": true, "value": one }),
         several => serde_json::json!({ "essential": true, "values": several }),
     };
-    Some(serde_json::json!({ "id_token": { "acrs": wanted } }).to_string())
+    Some(crate::json::text(&serde_json::json!({ "id_token": { "acrs": wanted } })))
 }

@@ -123,7 +123,7 @@ fn raw_claims(id_token: &Verified<IdTokenClaims>) -> String {
     const OF_THIS_LOGIN: [&str; 8] = ["nonce", "at_hash", "c_hash", "s_hash", "sid", "rh", "uti", "aio"];
     let mut claims = id_token.claims().all.clone();
     claims.retain(|name, _| !OF_THIS_LOGIN.contains(&name.as_str()));
-    serde_json::Value::Object(claims).to_string()
+    crate::json::text(&serde_json::Value::Object(claims))
 }
 
 /// The transaction belongs to this provider, purpose, address and configuration (RFC 9700 section 4.4.2).

@@ -55,7 +55,10 @@ pub fn groups(
         GroupsSource::Claim => match group_claim::read(&config.claim, id_token, userinfo) {
             GroupClaim::All(groups) => {
                 trace.pass(CHECK, format!("{} in the claim {:?}", groups.len(), config.claim));
-                Ok(if provider.is_microsoft() { groups.into_iter().map(canonical).collect() } else { groups })
+                let mut ids = BTreeSet::new();
+                // One by one: collected, they would be sorted by another copy of the library's sort.
+                ids.extend(groups.into_iter().map(|id| if provider.is_microsoft() { canonical(id) } else { id }));
+                Ok(ids)
             }
             GroupClaim::Unreadable(reason) => Err(reason),
             GroupClaim::Elsewhere(reason) => ask_instead(config, reason, directory, trace),

@@ -63,12 +63,14 @@ pub struct Refusal {
 
 impl Refusal {
     /// By a rule; `check` and `detail` say what failed.
+    #[inline(never)] // these are in many places, and seldom gone through
     pub fn new(rule: &'static Rule, check: &'static str, detail: impl Into<String>) -> Self {
         Self { rule, check: (check, detail.into()), hint: None, provider_said: Box::default(), message: None }
     }
 
     /// With a hint that knows more than the rule.
     #[must_use]
+    #[inline(never)]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into().into());
         self
@@ -83,6 +85,7 @@ impl Refusal {
 
     /// With a sentence of the administrator's for the person.
     #[must_use]
+    #[inline(never)]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into().into());
         self

@@ -128,7 +128,7 @@ pub fn take(world: World<'_>, state: &str, browser_binding: Option<&str>) -> Res
 }
 
 fn read(stored: &[u8]) -> Result<Transaction, Refusal> {
-    serde_json::from_slice::<Transaction>(stored)
+    crate::json::object::<Transaction>(stored)
         .ok()
         .filter(|transaction| transaction.schema == SCHEMA)
         .ok_or_else(|| Refusal::new(&refusal::TRANSACTION_UNKNOWN, CHECK, "it was stored by another version"))

@@ -37,9 +37,17 @@ pub(super) struct Document<'a> {
 /// As it is in the cache: what was read of the document, since each login reads it again. What another version of this
 /// component put there isn't understood, and fetched anew.
 #[derive(Serialize, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 enum Cached<T> {
-    Good { fetched_at_s: u64, content: T },
-    Failed { code: String, detail: String },
+    Good {
+        fetched_at_s: u64,
+        #[serde(deserialize_with = "crate::json::as_object")]
+        content: T,
+    },
+    Failed {
+        code: String,
+        detail: String,
+    },
 }
 
 /// Makes of a document's bytes what is kept of it, or says why it isn't what was asked for.

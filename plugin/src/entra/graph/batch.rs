@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Call, Fetched, Graph, GraphError, RETRY_AFTER_MS, fetched, pause};
 use crate::capability::Response;
+use crate::json;
 
 /// Requests of one batch; Graph refuses more.
 pub const MAX_REQUESTS: usize = 20;
@@ -106,6 +107,6 @@ fn answered(response: &Map<String, Value>) -> Option<(usize, Response)> {
         headers.retain(|(name, _)| name != "content-type");
         headers.push(("content-type".into(), "application/json".into()));
     }
-    let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+    let body = body.map(|body| json::text(body).into_bytes()).unwrap_or_default();
     Some((number, Response { status, headers, body }))
 }

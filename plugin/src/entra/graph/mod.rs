@@ -10,14 +10,14 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::TenantId;
 use crate::capability::{Claimed, ClientAuthentication, HttpError, Method, Request, Response, World};
 use crate::configuration::Provider;
+use crate::json;
 use crate::login::refusal::{self, Refusal, RefusalKind};
 use crate::login::trace::cut;
 use crate::oidc::client_credentials::{self, AppToken};
@@ -166,10 +166,41 @@ struct Token {
 }
 
 /// As it is in the cache.
-#[derive(Serialize, Deserialize)]
 enum Cached {
     Good { access_token: String, issued_at_s: u64, used_until_s: u64 },
     Failed { detail: String, hint: String, passes: bool },
+}
+
+impl Cached {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (name, content) = crate::jose::parse_unique_object(bytes).ok()?.into_iter().next()?;
+        let members = content.as_object()?;
+        let (text, number) = (|name| json::string(members, name), |name| json::number(members, name));
+        match name.as_str() {
+            "Good" => Some(Self::Good {
+                access_token: text("access_token")?,
+                issued_at_s: number("issued_at_s")?,
+                used_until_s: number("used_until_s")?,
+            }),
+            "Failed" => Some(Self::Failed {
+                detail: text("detail")?,
+                hint: text("hint")?,
+                passes: members.get("passes")?.as_bool()?,
+            }),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> String {
+        json::text(&match self {
+            Self::Good { access_token, issued_at_s, used_until_s } => json!({
+                "Good": { "access_token": access_token, "issued_at_s": issued_at_s, "used_until_s": used_until_s }
+            }),
+            Self::Failed { detail, hint, passes } => {
+                json!({ "Failed": { "detail": detail, "hint": hint, "passes": passes } })
+            }
+        })
+    }
 }
 
 /// One answer of several ([`Graph::fetch`]).
@@ -263,7 +294,8 @@ impl<'a> Graph<'a> {
         first: Map<String, Value>,
         mut accept: impl FnMut(&Value) -> Result<(), GraphError>,
     ) -> Result<usize, GraphError> {
-        let mut seen = BTreeSet::from([call.url.to_string()]);
+        let mut seen = BTreeSet::new();
+        seen.insert(call.url.to_string());
         let mut answer = first;
         for page in 1..=MAX_PAGES {
             let entries = answer.get("value").and_then(Value::as_array).ok_or(GraphError::Shape("has no list"))?;
@@ -405,7 +437,7 @@ impl<'a> Graph<'a> {
             method: if call.body.is_some() { Method::Post } else { Method::Get },
             url: call.url.to_string(),
             headers,
-            body: call.body.map(|body| body.to_string().into_bytes()),
+            body: call.body.map(|body| json::text(body).into_bytes()),
             timeout_ms: self.remaining_ms()?.min(REQUEST_MS),
             max_response_bytes: MAX_BYTES,
         })
@@ -442,9 +474,11 @@ impl<'a> Graph<'a> {
         }
         let timeout = self.remaining_ms()?;
         let token = match self.world.cache.claim(&self.cache_key, timeout.min(WAIT_MS)) {
-            Claimed::Value(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(Cached::Failed { detail, hint, passes }) => return Err(GraphError::Token { detail, hint, passes }),
-                Ok(Cached::Good { access_token, issued_at_s, used_until_s })
+            Claimed::Value(bytes) => match Cached::read(&bytes) {
+                Some(Cached::Failed { detail, hint, passes }) => {
+                    return Err(GraphError::Token { detail, hint, passes });
+                }
+                Some(Cached::Good { access_token, issued_at_s, used_until_s })
                     if used_until_s > self.world.clock.now_unix_s() =>
                 {
                     Token { access_token, issued_at_s }
@@ -473,7 +507,7 @@ impl<'a> Graph<'a> {
     /// Drops the token that Graph didn't like. Another sign-in may have a newer one already.
     fn renew(&mut self, disliked: &str) -> Result<(), GraphError> {
         self.renewed = true;
-        let cached = self.world.cache.get(&self.cache_key).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let cached = self.world.cache.get(&self.cache_key).and_then(|bytes| Cached::read(&bytes));
         self.token = match cached {
             Some(Cached::Good { access_token, issued_at_s, .. }) if access_token != disliked => {
                 Some(Token { access_token, issued_at_s })
@@ -517,9 +551,8 @@ impl<'a> Graph<'a> {
     }
 
     fn put(&self, cached: &Cached, ttl_s: u64) {
-        // Serialising strings and numbers can't fail; if it did, the next sign-in would ask again.
-        if let (Ok(bytes), Ok(ttl_s @ 1..)) = (serde_json::to_vec(cached), u32::try_from(ttl_s)) {
-            self.world.cache.put(&self.cache_key, &bytes, ttl_s);
+        if let Ok(ttl_s @ 1..) = u32::try_from(ttl_s) {
+            self.world.cache.put(&self.cache_key, cached.write().as_bytes(), ttl_s);
         }
     }
 }
