@@ -4,13 +4,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jwt_compact::{UntrustedToken, ValidationError};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::key_set::{self, KeySelectionError};
 use crate::entra::TenantId;
-use crate::jose::{JwkSet, SigningAlgorithm, parse_unique_object};
+use crate::jose::{JwkSet, SigningAlgorithm, check_signature, parse_unique_object};
 use crate::login::refusal::{self, Rule};
 use crate::login::trace::Trace;
 
@@ -25,9 +26,6 @@ const MAX_SUB_BYTES: usize = 255;
 /// Header members that bring their own key, compression, or rules that we don't know (RFC 7515 section 4.1, RFC 7516
 /// section 4.1.3, RFC 7797). The URLs in them are never requested.
 const FORBIDDEN_HEADERS: [&str; 7] = ["crit", "jwk", "jku", "x5u", "x5c", "zip", "b64"];
-
-/// Digests of a certificate, and how many bytes they have (RFC 7515 sections 4.1.7 and 4.1.8).
-const DIGESTS: [(&str, usize); 2] = [("x5t", 20), ("x5t#S256", 32)];
 
 /// Claims of a token that passed every check.
 #[derive(Debug, Clone, PartialEq)]
@@ -241,10 +239,7 @@ impl IdTokenError {
 
 /// A token whose form and algorithm are good, and nothing else is known of it.
 pub struct UntrustedIdToken<'a> {
-    /// Header and payload as they were sent, which is what is signed (RFC 7515 section 5.2).
-    signed: &'a str,
-    signature: Vec<u8>,
-    kid: Option<String>,
+    token: UntrustedToken<'a>,
     algorithm: SigningAlgorithm,
     claims: Claims,
 }
@@ -257,7 +252,7 @@ impl<'a> UntrustedIdToken<'a> {
             return Err(IdTokenError::TooLarge(token.len()));
         }
         let parts: Vec<&str> = token.split('.').collect();
-        let [header, payload, signature] = parts.as_slice() else {
+        let [header, payload, _signature] = parts.as_slice() else {
             // Five parts are an encrypted token (RFC 7516), which we never asked for.
             return Err(IdTokenError::Malformed(format!("{} parts, expected 3", parts.len())));
         };
@@ -271,15 +266,13 @@ impl<'a> UntrustedIdToken<'a> {
         let claims = parse_unique_object(&decode(payload, "payload")?)
             .map(Claims)
             .map_err(|problem| IdTokenError::Malformed(format!("the payload is {problem}")))?;
-        let signature = decode(signature, "signature")?;
-        let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
-        let kid = header.get("kid").and_then(Value::as_str).map(str::to_owned);
-        Ok(Self { signed, signature, kid, algorithm, claims })
+        let token = UntrustedToken::new(token).map_err(|error| IdTokenError::Malformed(error.to_string()))?;
+        Ok(Self { token, algorithm, claims })
     }
 
     /// The key that the token names.
     pub fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
+        self.token.header().key_id.as_deref()
     }
 
     /// The signature's algorithm: one of the configured.
@@ -298,11 +291,14 @@ impl<'a> UntrustedIdToken<'a> {
         let jwk = key_set::select(keys, self.algorithm, self.kid())?;
         trace.pass("id_token.key", format!("one {} key of {}", self.algorithm, keys.known));
         // (6) the signature.
-        if !jwk.key.verifies(self.algorithm, self.signed.as_bytes(), &self.signature) {
-            // What isn't even a time is told by its name, whoever signed it.
-            let not_a_time = ["exp", "iat", "nbf"].into_iter().find_map(|claim| self.claims.time(claim).err());
-            return Err(not_a_time.unwrap_or(IdTokenError::Signature));
-        }
+        check_signature(&self.token, self.algorithm, &jwk.key).map_err(|error| match error {
+            // The library reads the times before it looks at the signature: say which of them is no time.
+            ValidationError::MalformedClaims(_) => ["exp", "iat", "nbf"]
+                .into_iter()
+                .find_map(|claim| self.claims.time(claim).err())
+                .unwrap_or_else(|| IdTokenError::Malformed("the payload's times aren't numbers".into())),
+            _ => IdTokenError::Signature,
+        })?;
         trace.pass("id_token.signature", self.algorithm.as_str());
         let claims = self.claims;
         let tenant = check_entra(&claims, expected, trace)?;
@@ -332,33 +328,16 @@ fn check_header(header: &Map<String, Value>, allowed: &[SigningAlgorithm]) -> Re
         // RFC 8725 section 3.11: tokens for other purposes say so here.
         Some(_) => return Err(IdTokenError::ForbiddenHeader("another typ than JWT")),
     }
-    match header.get("cty") {
-        None => {}
-        Some(Value::String(cty)) if cty.eq_ignore_ascii_case("json") => {}
-        // RFC 7519 section 5.2: another token is within.
-        Some(_) => return Err(IdTokenError::Malformed("its cty isn't JSON".into())),
-    }
     match header.get("kid") {
         None => {}
         Some(Value::String(kid)) if kid.len() <= MAX_KID_BYTES => {}
         Some(_) => return Err(IdTokenError::ForbiddenHeader("a kid that is no short text")),
-    }
-    for (name, bytes) in DIGESTS {
-        if header.get(name).is_some_and(|value| !is_digest(value, bytes)) {
-            return Err(IdTokenError::Malformed(format!("its {name} isn't a certificate's digest")));
-        }
     }
     let found = header.get("alg").and_then(Value::as_str).unwrap_or_default();
     found.parse().ok().filter(|algorithm| allowed.contains(algorithm)).ok_or_else(|| IdTokenError::Algorithm {
         found: found.chars().take(32).collect(),
         expected: allowed.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", "),
     })
-}
-
-/// A digest in base64url: its bytes, or its hexadecimal digits. Nobody looks at it.
-fn is_digest(value: &Value, bytes: usize) -> bool {
-    let digest = value.as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok());
-    digest.is_some_and(|digest| digest.len() == bytes || (digest.len() > bytes && digest.is_ascii()))
 }
 
 /// The payload, with typed access.
