@@ -214,7 +214,7 @@ fn good_ways_to_write_the_provider() {
     for (name, configuration, url, authority) in table {
         match parse(&configuration.to_string()) {
             Ok(provider) => {
-                assert_eq!((provider.base_url.as_str(), provider.authority.clone()), (url, authority), "{name}")
+                assert_eq!((provider.base_url.as_str(), provider.authority.clone()), (url, authority), "{name}");
             }
             Err(problem) => panic!("{name}: {problem:?}"),
         }

@@ -34,10 +34,10 @@ impl Plugin {
     }
 
     /// Has it prepared for these configurations, in place of those before, anew: that takes a second or two of one core. Calls go on meanwhile.
-    pub async fn prepare(&self, providers: &[String], shelf: Option<&Shelf>) -> Result<(), PrepareError> {
+    pub async fn prepare(&self, providers: &[String], place: Option<&Shelf>) -> Result<(), PrepareError> {
         let key = self.key(providers);
         let (runtime, bytes, path) = (Arc::clone(self.runtime()), Arc::clone(self.bytes()), self.path().to_owned());
-        let (shelf, providers, named) = (shelf.cloned(), providers.to_vec(), key.clone());
+        let (place, providers, named) = (place.cloned(), providers.to_vec(), key.clone());
         let permit = runtime.compiler().lock_owned().await;
         let handle = Handle::current();
         let made = tokio::task::spawn_blocking(move || {
@@ -45,8 +45,8 @@ impl Plugin {
             let component = snapshot(&runtime, &bytes, &providers, &handle)
                 .map_err(|error| PrepareError::Snapshot(format!("{error:#}")))
                 .and_then(|prepared| Ok(translate(&runtime, &path, &prepared)?));
-            if let (Some(shelf), Ok(component)) = (shelf, &component) {
-                shelf.keep_prepared(runtime.engine(), &named, component);
+            if let (Some(place), Ok(component)) = (place, &component) {
+                place.keep_prepared(runtime.engine(), &named, component);
             }
             give_back();
             component
@@ -56,10 +56,10 @@ impl Plugin {
     }
 
     /// The same, of what the shelf keeps: whether that is there.
-    pub async fn prepare_from(&self, shelf: &Shelf, providers: &[String]) -> Result<bool, PrepareError> {
+    pub async fn prepare_from(&self, place: &Shelf, providers: &[String]) -> Result<bool, PrepareError> {
         let key = self.key(providers);
-        let (runtime, shelf, named) = (Arc::clone(self.runtime()), shelf.clone(), key.clone());
-        let found = tokio::task::spawn_blocking(move || shelf.compiled(runtime.engine(), &named)).await;
+        let (runtime, place, named) = (Arc::clone(self.runtime()), place.clone(), key.clone());
+        let found = tokio::task::spawn_blocking(move || place.compiled(runtime.engine(), &named)).await;
         match found {
             Ok(Some(component)) => self.begin_as(&component, key).await.map(|()| true),
             _ => Ok(false),

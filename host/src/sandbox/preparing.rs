@@ -56,8 +56,8 @@ impl Pair {
     }
 
     async fn take_from_shelf(&mut self, plugins: &Plugins) {
-        let Some(shelf) = plugins.shelf().filter(|_| !self.is_over) else { return };
-        match self.plugin.prepare_from(shelf, &self.providers).await {
+        let Some(place) = plugins.shelf().filter(|_| !self.is_over) else { return };
+        match self.plugin.prepare_from(place, &self.providers).await {
             Ok(was_there) => self.is_over = was_there,
             // It is made anew.
             Err(error) => tracing::warn!(%error, "what was kept of a prepared plugin isn't used"),
