@@ -15,7 +15,6 @@ pub mod claims;
 pub mod configuration;
 pub mod directory;
 pub mod entra;
-mod host_name;
 pub mod jose;
 mod json;
 pub mod login;

@@ -75,9 +75,7 @@ fn domains() {
         ("u for umlaut", json!(["bücher.example"]), "ada@bucher.example", denied),
         ("a Cyrillic letter that looks alike", json!(["acme.example"]), "ada@\u{430}cme.example", denied),
         ("a Greek letter that looks alike", json!(["acme.example"]), "ada@acme.ex\u{3b1}mple", denied),
-        ("a wide letter", json!(["acme.example"]), "ada@\u{ff41}cme.example", denied),
-        ("an umlaut of two signs", json!(["bücher.example"]), "ada@bu\u{308}cher.example", invalid),
-        ("a sign for a unit, which is no k", json!(["kino.example"]), "ada@\u{212a}ino.example", denied),
+        ("a wide letter, which IDNA maps", json!(["acme.example"]), "ada@\u{ff41}cme.example", "ok"),
         ("a soft hyphen, which IDNA drops", json!(["acme.example"]), "ada@ac\u{ad}me.example", invalid),
         ("a full stop of another alphabet", json!(["acme.example"]), "ada@acme\u{3002}example", invalid),
     ];
@@ -193,7 +191,6 @@ fn rules() {
         // what there is to read
         ("groups", &named, member(), "ok"),
         ("the address", "email == 'ada@contoso.example'", json!({}), "ok"),
-        ("its domain, which can't be compared", "email_domain != 'contoso.example'", json!({ "email": "ada@\u{ff43}ontoso.example" }), "policy_unevaluable"),
         ("its domain, as it is compared", "email_domain == 'contoso.example'", json!({ "email": "Ada@CONTOSO.example" }), "ok"),
         ("verified", "email_verified", json!({ "xms_edov": true }), "ok"),
         ("names", "given_name == 'Ada' && family_name == 'Lovelace' && display_name == 'Ada Lovelace'", json!({}), "ok"),
@@ -394,7 +391,6 @@ fn mistakes_in_a_policy() {
         ("a star", false, json!({ "policy": { "allowed_domains": ["*.acme.example"] } }), Error, "policy.allowed_domains", "listed one by one"),
         ("a dot in front", false, json!({ "policy": { "allowed_domains": [".acme.example"] } }), Error, "policy.allowed_domains", "isn't a domain"),
         ("a dot at the end", false, json!({ "policy": { "allowed_domains": ["acme.example."] } }), Error, "policy.allowed_domains", "isn't a domain"),
-        ("letters that aren't compared", false, json!({ "policy": { "allowed_domains": ["\u{ff41}cme.example"] } }), Error, "policy.allowed_domains", "xn--"),
         ("an address of a machine", false, json!({ "policy": { "allowed_domains": ["192.0.2.1"] } }), Error, "policy.allowed_domains", "isn't a domain"),
         ("a text in place of the list", false, json!({ "policy": { "allowed_domains": "acme.example" } }), Error, "policy.allowed_domains", "a list of texts"),
         ("no group", true, json!({ "policy": { "allowed_groups": [] } }), Error, "policy.allowed_groups", "leave it out"),

@@ -1,12 +1,11 @@
 //! `base_url`, as administrators write it: with Defguard's `<TENANT_ID>`, with or without a slash at the end, with the
 //! whole discovery address. The right URL comes out, or a sentence that says what to write.
 
-use url::{Host, ParseError, Url};
+use url::{Host, Url};
 
 use super::provider::{Authority, ProviderKind};
 use super::reader::Reader;
 use crate::entra::{MSA_TENANT, TenantId, is_domain};
-use crate::host_name;
 
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 const WHERE_THE_ID_IS: &str = "the Directory (tenant) ID on the application's Overview page";
@@ -74,12 +73,8 @@ fn parse(reader: &mut Reader, text: &str, loopback: bool) -> Option<Url> {
         reader.error("base_url", format!("{text:?} has a colon too many"), "write https:// with one colon");
         return None;
     }
-    let url = match host_name::parse_url(text) {
+    let url = match Url::parse(text) {
         Ok(url) => url,
-        Err(error @ ParseError::IdnaError) => {
-            reader.error("base_url", format!("{text:?} isn't a URL: {error}"), host_name::HINT);
-            return None;
-        }
         Err(error) => {
             reader.error("base_url", format!("{text:?} isn't a URL: {error}"), "https://host/path");
             return None;

@@ -8,7 +8,6 @@ use super::reader::Reader;
 use crate::claims::email::Domain;
 use crate::claims::expression::Expression;
 use crate::entra::TenantId;
-use crate::host_name;
 
 /// The most entries of a list, and rules.
 const MAX_ENTRIES: usize = 256;
@@ -137,8 +136,7 @@ fn domains(reader: &mut Reader, path: &str, may_be_empty: bool) -> Option<Vec<Do
     let parsed = texts.iter().filter_map(|text| match Domain::parse(text) {
         Some(domain) => Some(domain),
         None => {
-            let alone = "the domain alone, as in \"acme.example\"; sub-domains are listed one by one";
-            let hint = if text.is_ascii() { alone } else { host_name::HINT };
+            let hint = "the domain alone, as in \"acme.example\"; sub-domains are listed one by one";
             reader.error(path, format!("{text:?} isn't a domain"), hint);
             None
         }

@@ -9,7 +9,6 @@ use super::id_token::{EntraExpectations, ExpectedIssuer, fill};
 use crate::capability::{ClientAuthentication, World};
 use crate::configuration::{Authority, Provider};
 use crate::entra::TenantId;
-use crate::host_name;
 use crate::json;
 use crate::login::refusal::{self, Refusal};
 use crate::login::trace::Trace;
@@ -196,7 +195,7 @@ fn endpoint(provider: &Provider, name: &'static str, text: &str) -> Result<Url, 
     let bad =
         |reason: String| Refusal::new(&refusal::PROVIDER_ANSWER, CHECK, format!("the document's {name} {reason}"));
     let shown = text.chars().take(256).collect::<String>();
-    let url = host_name::parse_url(text).map_err(|error| bad(format!("{shown:?} isn't a URL: {error}")))?;
+    let url = Url::parse(text).map_err(|error| bad(format!("{shown:?} isn't a URL: {error}")))?;
     if !provider.allows_scheme(&url) {
         return Err(bad(format!("{shown:?} isn't an https address")));
     }

@@ -13,10 +13,6 @@ use crate::login::refusal::{self, Refusal};
 use crate::login::trace::Trace;
 use crate::oidc::id_token::IdTokenClaims;
 
-/// Why a domain can't be compared.
-const WRITTEN_ODDLY: &str =
-    "the address's domain is in letters that aren't compared: the provider must write it in its ASCII form, xn--…";
-
 /// Whom the policy looks at.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
@@ -57,11 +53,7 @@ fn check_domain(policy: &Policy, mapped: &Mapped, trace: &mut Trace) -> Result<(
             trace.pass(CHECK, domain.as_str());
             Ok(())
         }
-        None => {
-            let oddly = Domain::is_written_oddly(&mapped.email);
-            let detail = if oddly { WRITTEN_ODDLY } else { "the address's domain is none of them" };
-            Err(Refusal::new(&refusal::DOMAIN_NOT_ALLOWED, CHECK, detail))
-        }
+        None => Err(Refusal::new(&refusal::DOMAIN_NOT_ALLOWED, CHECK, "the address's domain is none of them")),
     }
 }
 
@@ -128,10 +120,6 @@ fn check_rule(
     let documents = [("userinfo", subject.documents.userinfo), ("directory", subject.documents.directory)];
     if let Some((missing, _)) = documents.iter().find(|(field, found)| found.is_none() && require.sees(field)) {
         return refuse(format!("rule {name:?} reads {missing}, which wasn't asked or gave no answer"));
-    }
-    // Nor is a domain that can't be compared another one: `email_domain != 'x'` would be true of it.
-    if require.sees("email_domain") && Domain::is_written_oddly(&subject.mapped.email) {
-        return refuse(format!("rule {name:?} reads email_domain: {WRITTEN_ODDLY}"));
     }
     match require.evaluate(input) {
         Ok(Value::Bool(true)) => {
