@@ -17,7 +17,7 @@ fn the_component_imports_exactly_the_seven_capabilities() {
 /// Decision 8. A component that grows beyond this was built by another profile, or has a dependency that is worth a thought.
 #[test]
 fn the_component_keeps_to_its_size() {
-    const MOST_BYTES: u64 = 920 << 10;
+    const MOST_BYTES: u64 = 1040 << 10;
     let size = std::fs::metadata(component()).unwrap().len();
     assert!(size <= MOST_BYTES, "{size} bytes, at most {MOST_BYTES}");
 }
