@@ -38,20 +38,31 @@ impl Plugin {
         let key = self.key(providers);
         let (runtime, bytes, path) = (Arc::clone(self.runtime()), Arc::clone(self.bytes()), self.path().to_owned());
         let (place, providers, named) = (place.cloned(), providers.to_vec(), key.clone());
-        let permit = runtime.compiler().lock_owned().await;
+        // Two components are compiled.
+        let limit = runtime.limits().compile_wall.saturating_mul(2);
         let handle = Handle::current();
-        let made = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let component = snapshot(&runtime, &bytes, &providers, &handle)
-                .map_err(|error| PrepareError::Snapshot(format!("{error:#}")))
-                .and_then(|prepared| Ok(translate(&runtime, &path, &prepared)?));
-            if let (Some(place), Ok(component)) = (place, &component) {
-                place.keep_prepared(runtime.engine(), &named, component);
-            }
-            give_back();
-            component
-        });
-        let component = made.await.map_err(|error| PrepareError::Snapshot(error.to_string()))??;
+        let making = async {
+            // Held by the thread itself, as when a plugin is compiled.
+            let permit = runtime.compiler().lock_owned().await;
+            let runtime = Arc::clone(&runtime);
+            tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                let component = snapshot(&runtime, &bytes, &providers, &handle)
+                    .map_err(|error| PrepareError::Snapshot(format!("{error:#}")))
+                    .and_then(|prepared| Ok(translate(&runtime, &path, &prepared)?));
+                if let (Some(place), Ok(component)) = (place, &component) {
+                    place.keep_prepared(runtime.engine(), &named, component);
+                }
+                give_back();
+                component
+            })
+            .await
+        };
+        let component = match tokio::time::timeout(limit, making).await {
+            Ok(Ok(component)) => component?,
+            Ok(Err(error)) => return Err(PrepareError::Snapshot(error.to_string())),
+            Err(_) => return Err(PrepareError::Snapshot(format!("it took longer than {} s", limit.as_secs()))),
+        };
         self.begin_as(&component, key).await
     }
 

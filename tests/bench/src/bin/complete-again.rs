@@ -1,4 +1,5 @@
-//! `login.complete` (RS256, 2048 bits) so many times, for a profile: perf(1) is told where the component's functions are. `flamegraph.sh` runs it.
+//! `login.complete` (RS256, 2048 bits) so many times, for a profile: perf(1) is told where the component's functions are. Not prepared, which
+//! takes the functions' names away: so the configuration is read each time. `flamegraph.sh` runs it.
 //!
 //! `complete-again COMPONENT TIMES`
 
@@ -15,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: complete-again COMPONENT TIMES".into());
     };
     let limits = Limits { perf_map: true, ..Limits::default() };
-    let stage = Stage::with_limits(Signer::Rsa2048, component.as_ref(), false, limits).await.prepared().await;
+    let stage = Stage::with_limits(Signer::Rsa2048, component.as_ref(), false, limits).await;
     let mut left: usize = times.parse()?;
     while left > 0 {
         let mut begun = Vec::new();
