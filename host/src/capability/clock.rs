@@ -22,8 +22,21 @@ impl Clock for SystemClock {
     }
 }
 
+impl CallState {
+    /// No time in an instance whose memory is kept: it would be that of every later one.
+    fn refuse_clock_in_preparation(&self) -> wasmtime::Result<()> {
+        if self.grant.is_preparation {
+            return Err(wasmtime::Error::msg(
+                "clock in preparation.prepare: every sign-in would begin at the same time",
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl clock::Host for CallState {
     async fn now_unix_ms(&mut self) -> wasmtime::Result<u64> {
+        self.refuse_clock_in_preparation()?;
         Ok(self
             .grant
             .provider
@@ -32,6 +45,7 @@ impl clock::Host for CallState {
     }
 
     async fn monotonic_ms(&mut self) -> wasmtime::Result<u64> {
+        self.refuse_clock_in_preparation()?;
         Ok(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }

@@ -18,6 +18,7 @@ mod sync;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -68,6 +69,9 @@ struct ConfigFile {
     config: PathBuf,
 }
 
+/// How long threads that block, on a file most likely, have to end after the command has.
+const END: Duration = Duration::from_secs(5);
+
 /// Parses the command line and runs it. 0: done; 1: failed; 2: the command line is wrong; 3: see the subcommand.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -92,6 +96,8 @@ pub fn run() -> ExitCode {
             Command::Plugin(command) => plugin::plugin(&command).await,
         }
     });
+    // What waits for a file has that long; a plugin that is being compiled is nobody's any more.
+    runtime.shutdown_timeout(END);
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");
         ExitCode::FAILURE

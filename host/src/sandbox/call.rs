@@ -31,6 +31,13 @@ pub struct CallState {
     pub(crate) log_records_dropped: u32,
 }
 
+impl CallState {
+    /// Linear memory that the call has taken so far, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.limiter.memory_peak
+    }
+}
+
 /// A component, and the runtime that made it.
 #[derive(Clone, Copy)]
 pub(super) struct Callee<'a> {

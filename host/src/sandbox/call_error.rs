@@ -69,6 +69,13 @@ impl CallError {
     }
 }
 
+impl CallError {
+    /// Whether what the instance began with may be the cause: not of a place that wasn't free, nor of a provider that didn't answer.
+    pub(super) fn is_of_the_instance(&self) -> bool {
+        !matches!(self, Self::Busy(_) | Self::Timeout(_))
+    }
+}
+
 /// Where a call was when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {

@@ -44,10 +44,7 @@ impl Runtime {
 
     /// One for a single call, of a component that is compiled for it alone: quickly rather than well, and without a pool.
     pub(super) fn scratch(limits: &Limits) -> Result<Self, LoadError> {
-        // Its whole memory is read through calls.
-        let hostcall_bytes = limits.memory_bytes.saturating_mul(2);
-        let limits =
-            Limits { concurrent_calls: 1, hostcall_bytes, memory_source: None, perf_map: false, ..limits.clone() };
+        let limits = Limits { concurrent_calls: 1, memory_source: None, perf_map: false, ..limits.clone() };
         let mut config = configuration(&limits, false);
         config.cranelift_opt_level(OptLevel::None);
         let engine = Engine::new(&config).map_err(|error| LoadError::Engine(format!("{error:#}")))?;

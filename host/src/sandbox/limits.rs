@@ -101,6 +101,13 @@ impl Limits {
         }
     }
 
+    /// How much memory an instance of a prepared plugin may begin with, in bytes: a sign-in needs the rest of what is its own, and a crowd of
+    /// them none of what all share.
+    #[must_use]
+    pub fn memory_first_bytes(&self) -> usize {
+        self.memory_own_bytes / 4 * 3
+    }
+
     /// How many of [`Limits::concurrent_calls`] may be such: with a directory that hangs, the rest is there for sign-ins.
     #[must_use]
     pub fn asides(&self) -> u32 {

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
@@ -140,10 +139,10 @@ async fn compile(runtime: &Arc<Runtime>, candidate: &Candidate, shelf: Option<&S
     }
 }
 
-/// Machine code, made on threads that end: what each of them had of the allocator would be theirs for as long as they live.
-pub(super) fn compiled_on_threads_that_end(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-    let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("compiler-{number}")).build()?;
-    pool.install(|| Component::from_binary(engine, bytes))
+/// Threads to compile on, which end with this: what each of them had of the allocator would be theirs for as long as they live.
+pub(super) fn compiler_threads() -> Result<rayon::ThreadPool, LoadError> {
+    let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("compiler-{number}"));
+    pool.build().map_err(|error| LoadError::Engine(format!("no threads to compile on: {error}")))
 }
 
 /// Machine code of what is formed as a plugin is.
@@ -155,7 +154,8 @@ pub(super) fn translate(runtime: &Runtime, path: &Path, bytes: &[u8]) -> Result<
     let invalid = |error: wasmtime::Error| LoadError::Invalid { path: path.into(), reason: format!("{error:#}") };
     // `from_binary`, not `new`: the text format is never taken for a plugin.
     let throwaway = runtime.compiler_engine().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-    let compiled = compiled_on_threads_that_end(&throwaway, bytes).map_err(invalid)?;
+    let threads = compiler_threads()?;
+    let compiled = threads.install(|| Component::from_binary(&throwaway, bytes)).map_err(invalid)?;
     drop(throwaway);
     shelf::moved(runtime.engine(), compiled).map_err(invalid)
 }

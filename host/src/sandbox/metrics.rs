@@ -14,6 +14,19 @@ struct LoadLabels {
     code: &'static str,
 }
 
+/// How an attempt to have the plugin prepared ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preparation {
+    /// It is.
+    Prepared,
+    /// It is, by what was kept of an earlier time.
+    Kept,
+    /// It isn't; why.
+    Failed(&'static str),
+    /// It was, and isn't any more: a call failed with this code.
+    GivenUp(&'static str),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InUseLabels {
     name: String,
@@ -29,6 +42,7 @@ pub struct PluginMetrics {
     in_use: Family<InUseLabels, Gauge>,
     draining: Gauge,
     prepared: Gauge,
+    preparations: Family<LoadLabels, Counter>,
 }
 
 impl PluginMetrics {
@@ -59,6 +73,17 @@ impl PluginMetrics {
         self.prepared.set(i64::from(is_prepared));
     }
 
+    /// An attempt to have it so has ended, or what it came to.
+    pub(super) fn preparation(&self, ended: Preparation) {
+        let (outcome, code) = match ended {
+            Preparation::Prepared => ("prepared", ""),
+            Preparation::Kept => ("kept", ""),
+            Preparation::Failed(code) => ("failed", code),
+            Preparation::GivenUp(code) => ("given_up", code),
+        };
+        self.preparations.get_or_create(&LoadLabels { outcome, code }).inc();
+    }
+
     fn shows(&self, plugin: &Plugin) {
         let bounded = |text: &str| text.chars().take(64).collect::<String>();
         self.in_use.clear();
@@ -82,6 +107,11 @@ impl PluginMetrics {
             "plugin_prepared",
             "1 while instances of the plugin in use begin with its configurations read",
             self.prepared.clone(),
+        );
+        registry.register(
+            "plugin_preparations",
+            "Attempts to prepare the plugin in use: prepared, kept (of an earlier start), failed or given_up (the code says why)",
+            self.preparations.clone(),
         );
         registry.register(
             "plugin_calls_draining",

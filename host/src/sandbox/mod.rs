@@ -3,6 +3,7 @@
 
 mod allocator;
 mod answer;
+mod beginning;
 pub mod bindings;
 mod call;
 mod call_error;

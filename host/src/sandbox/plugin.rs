@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use wasmtime::component::Component;
 
 use super::answer::{Bounded, authorization};
+use super::beginning::Beginning;
 use super::bindings::exports::defguard::openid::{configuration, directory, login};
 use super::call::Callee;
 use super::candidate::Candidate;
@@ -52,9 +53,7 @@ pub struct Plugin {
     /// As its file is.
     original: Arc<Linked>,
     /// What instances are made of: the original, until it is prepared.
-    begins: ArcSwap<Linked>,
-    /// What it is prepared for, if it is.
-    prepared_for: ArcSwapOption<String>,
+    begins: ArcSwap<Beginning>,
     bytes: Arc<[u8]>,
     who: Identification,
     tally: Tally,
@@ -63,8 +62,8 @@ pub struct Plugin {
 impl Plugin {
     pub(super) fn new(runtime: Arc<Runtime>, linked: Linked, bytes: Arc<[u8]>, who: Identification) -> Self {
         let original = Arc::new(linked);
-        let begins = ArcSwap::new(Arc::clone(&original));
-        Self { runtime, original, begins, prepared_for: ArcSwapOption::empty(), bytes, who, tally: Tally::default() }
+        let begins = ArcSwap::from_pointee(Beginning::original(&original));
+        Self { runtime, original, begins, bytes, who, tally: Tally::default() }
     }
 
     /// As its file is.
@@ -84,14 +83,30 @@ impl Plugin {
         Ok(Self::new(Arc::clone(&self.runtime), linked, Arc::clone(&self.bytes), self.who.clone()))
     }
 
-    /// From now on instances are made of what a twin is made of.
-    pub(super) fn begins_as(&self, twin: &Self, prepared_for: String) {
-        self.begins.store(Arc::clone(&twin.original));
-        self.prepared_for.store(Some(Arc::new(prepared_for)));
+    /// What instances are made of now.
+    pub(super) fn beginning(&self) -> Arc<Beginning> {
+        self.begins.load_full()
     }
 
-    pub(super) fn prepared_for(&self) -> Option<Arc<String>> {
-        self.prepared_for.load_full()
+    /// From now on instances are made of what a twin is made of.
+    pub(super) fn begins_as(&self, twin: &Self, prepared_for: String) {
+        self.begins.store(Arc::new(Beginning::prepared(&twin.original, prepared_for)));
+    }
+
+    /// A call failed in a way that what its instance began with may be the cause of: whether that was the plugin as prepared. Then the next
+    /// instances are made of the plugin as its file is, and whatever that does is its own.
+    fn gives_up(&self, beginning: &Beginning, error: &CallError) -> bool {
+        let Some(key) = beginning.prepared_for().filter(|_| error.is_of_the_instance()) else { return false };
+        let now = self.begins.load();
+        // Calls beside this one fail as well: one of them says so.
+        if now.prepared_for() == Some(key) {
+            let original = Arc::new(Beginning::given_up(&self.original, key.to_owned(), error.code()));
+            let before = self.begins.compare_and_swap(&now, original);
+            if Arc::ptr_eq(&before, &now) {
+                tracing::error!(%error, code = error.code(), sha256 = self.sha256(), "a prepared instance failed: the plugin is used unprepared from now on");
+            }
+        }
+        true
     }
 
     /// With what the component calls itself.
@@ -147,14 +162,18 @@ impl Plugin {
         parameters: E::Parameters<'_>,
     ) -> Result<E::Answer, CallError> {
         let _under_way = self.tally.begin();
-        let linked = self.begins.load_full();
-        let callee = Callee { runtime: &self.runtime, linked: &linked };
+        let beginning = self.beginning();
+        let linked = beginning.linked();
+        let callee = Callee { runtime: &self.runtime, linked };
         let exports = &linked.exports;
         let running = callee.run(E::EXPORT, grant, limits, async |store, instance| {
             exports.call::<E>(instance, store, parameters).await
         });
         let outcome = running.await;
-        self.tally.ended(outcome.as_ref().err());
+        let failed = outcome.as_ref().err();
+        if !failed.is_some_and(|error| self.gives_up(&beginning, error)) {
+            self.tally.ended(failed);
+        }
         outcome
     }
 
@@ -309,16 +328,24 @@ impl Plugin {
     /// An answer that isn't what the contract says, counted as the other ways to fail are.
     pub(crate) fn breaks_contract(&self, export: Export, broken: &'static str) -> CallError {
         let error = CallError::Contract(broken);
-        self.tally.broke_the_contract();
+        if !self.gives_up(&self.beginning(), &error) {
+            self.tally.broke_the_contract();
+        }
         self.runtime.metrics().failed(export, &error);
         error
     }
 
     /// An instance made and dropped, nothing called: for the bench.
     pub async fn instantiate_only(&self) -> Result<(), CallError> {
-        let linked = self.begins.load_full();
-        let callee = Callee { runtime: &self.runtime, linked: &linked };
-        callee.run(Export::Describe, Grant::nothing(), self.runtime.limits(), async |_, _| Ok(())).await
+        self.memory_at_first().await.map(drop)
+    }
+
+    /// The linear memory that an instance begins with, in bytes.
+    pub(super) async fn memory_at_first(&self) -> Result<usize, CallError> {
+        let beginning = self.beginning();
+        let callee = Callee { runtime: &self.runtime, linked: beginning.linked() };
+        let limits = self.runtime.limits();
+        callee.run(Export::Describe, Grant::nothing(), limits, async |store, _| Ok(store.data().memory_bytes())).await
     }
 }
 

@@ -4,27 +4,77 @@
 //! other; the plugin's file stays what it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::runtime::Handle;
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, Lift, WasmList};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 use super::call::{CallState, Callee};
 use super::export::{Export, Exports, Linked, Prepare};
-use super::load::{compiled_on_threads_that_end, give_back, translate};
-use super::{LoadError, Plugin, Runtime, Shelf, self_test, sha256_hex};
+use super::load::{compiler_threads, give_back, translate};
+use super::{CallError, Limits, LoadError, Plugin, Runtime, Shelf, self_test, sha256_hex};
 use crate::capability::Grant;
+
+/// Part of the key of what is kept: another number, and nothing that was prepared before is used.
+const FORMAT: &str = "2";
 
 /// Why a plugin isn't prepared. It does its work without, some microseconds later.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
-    /// The call of `prepare` failed, or what it left can't be kept.
-    #[error("{0}")]
-    Snapshot(String),
+    /// The call of `prepare`, or reading what it left, ended without an answer.
+    #[error("preparation.prepare: {0}")]
+    Call(CallError),
+    /// It has read fewer configurations than it got.
+    #[error("preparation.prepare has read {read} of {given} configurations")]
+    Unread {
+        /// How many, by its own word.
+        read: usize,
+        /// The configurations of all providers, and the self-test's.
+        given: usize,
+    },
+    /// Every instance would begin with more memory than leaves a call enough of its own: a crowd would take it from what all calls share.
+    #[error(
+        "instances would begin with {bytes} bytes of memory, and may with {limit}: fewer or shorter rules take less"
+    )]
+    TooLarge {
+        /// Linear memory that `prepare` left.
+        bytes: usize,
+        /// [`Limits::memory_first_bytes`].
+        limit: usize,
+    },
+    /// The pre-initialiser doesn't take such a component.
+    #[error("the pre-initialiser refuses it: {0}")]
+    Unsuitable(String),
     /// What was made of it isn't taken.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// It took too long.
+    #[error("it took longer than {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// The work broke off.
+    #[error("it broke off: {0}")]
+    Broken(String),
+}
+
+impl PrepareError {
+    /// A stable name, for the metric.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Call(error) => error.code(),
+            Self::Unread { .. } => "unread",
+            Self::TooLarge { .. } => "too_large",
+            Self::Unsuitable(_) => "unsuitable",
+            Self::Load(error) => error.code(),
+            Self::Timeout(_) => "timeout",
+            Self::Broken(_) => "broken",
+        }
+    }
+
+    /// Whether it would end in the same way again. Else the machine, or a crowd, may have been the cause.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Call(_) | Self::Unread { .. } | Self::TooLarge { .. } | Self::Unsuitable(_))
+    }
 }
 
 impl Plugin {
@@ -35,24 +85,20 @@ impl Plugin {
 
     /// Has it prepared for these configurations, in place of those before, anew: that takes a second or two of one core. Calls go on meanwhile.
     pub async fn prepare(&self, providers: &[String], place: Option<&Shelf>) -> Result<(), PrepareError> {
-        let key = self.key(providers);
         let (runtime, bytes, path) = (Arc::clone(self.runtime()), Arc::clone(self.bytes()), self.path().to_owned());
-        let (place, providers, named) = (place.cloned(), providers.to_vec(), key.clone());
+        // What is prepared is to be what the self-test tries.
+        let tried = self_test::configuration().map_err(PrepareError::Broken)?;
+        let configurations: Vec<String> = providers.iter().cloned().chain([tried]).collect();
         // Two components are compiled.
         let limit = runtime.limits().compile_wall.saturating_mul(2);
-        let handle = Handle::current();
         let making = async {
             // Held by the thread itself, as when a plugin is compiled.
             let permit = runtime.compiler().lock_owned().await;
             let runtime = Arc::clone(&runtime);
             tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                let component = snapshot(&runtime, &bytes, &providers, &handle)
-                    .map_err(|error| PrepareError::Snapshot(format!("{error:#}")))
-                    .and_then(|prepared| Ok(translate(&runtime, &path, &prepared)?));
-                if let (Some(place), Ok(component)) = (place, &component) {
-                    place.keep_prepared(runtime.engine(), &named, component);
-                }
+                let prepared = snapshot(&runtime, &bytes, &configurations);
+                let component = prepared.and_then(|prepared| Ok(translate(&runtime, &path, &prepared)?));
                 give_back();
                 component
             })
@@ -60,10 +106,18 @@ impl Plugin {
         };
         let component = match tokio::time::timeout(limit, making).await {
             Ok(Ok(component)) => component?,
-            Ok(Err(error)) => return Err(PrepareError::Snapshot(error.to_string())),
-            Err(_) => return Err(PrepareError::Snapshot(format!("it took longer than {} s", limit.as_secs()))),
+            Ok(Err(error)) => return Err(PrepareError::Broken(error.to_string())),
+            Err(_) => return Err(PrepareError::Timeout(limit)),
         };
-        self.begin_as(&component, key).await
+        let key = self.key(providers);
+        self.begin_as(&component, key.clone()).await?;
+        if let Some(place) = place.cloned() {
+            let runtime = Arc::clone(self.runtime());
+            let keeping = move || place.keep_prepared(runtime.engine(), &key, &component);
+            // If that broke off, it is made anew at the next start.
+            let _ = tokio::task::spawn_blocking(keeping).await;
+        }
+        Ok(())
     }
 
     /// The same, of what the shelf keeps: whether that is there.
@@ -79,38 +133,72 @@ impl Plugin {
 
     /// Whether it is prepared for these.
     pub fn is_prepared_for(&self, providers: &[String]) -> bool {
-        self.prepared_for().is_some_and(|key| *key == self.key(providers))
+        self.beginning().prepared_for() == Some(&self.key(providers))
+    }
+
+    /// The code of the failure for which what was prepared for these isn't used any more.
+    pub fn was_given_up_for(&self, providers: &[String]) -> Option<&'static str> {
+        self.beginning().was_given_up(&self.key(providers))
     }
 
     fn key(&self, providers: &[String]) -> String {
         // JSON has no zero byte: it separates.
-        format!("{}.{}", self.sha256(), sha256_hex(providers.join("\0").as_bytes()))
+        let named = [&[FORMAT.to_owned()], providers].concat().join("\0");
+        format!("{}.{}", self.sha256(), sha256_hex(named.as_bytes()))
     }
 
-    /// The snapshot is somebody else's work on the plugin: it signs somebody in before it is used.
+    /// The snapshot is somebody else's work on the plugin: it signs somebody in before it is used, in one of the providers that it has read.
     async fn begin_as(&self, component: &Component, key: String) -> Result<(), PrepareError> {
         let twin = self.twin(component)?;
         let failed = |reason| LoadError::SelfTest { path: self.path().into(), reason };
+        let bytes = twin.memory_at_first().await.map_err(|error| failed(error.to_string()))?;
+        fits(bytes, self.runtime().limits())?;
         self_test::run(&twin).await.map_err(failed)?;
         self.begins_as(&twin, key);
         Ok(())
     }
 }
 
+fn fits(bytes: usize, limits: &Limits) -> Result<(), PrepareError> {
+    let limit = limits.memory_first_bytes();
+    if bytes > limit { Err(PrepareError::TooLarge { bytes, limit }) } else { Ok(()) }
+}
+
 /// The component with the memory that `prepare` leaves.
-fn snapshot(runtime: &Runtime, bytes: &[u8], providers: &[String], handle: &Handle) -> wasmtime::Result<Vec<u8>> {
+fn snapshot(runtime: &Runtime, bytes: &[u8], configurations: &[String]) -> Result<Vec<u8>, PrepareError> {
+    let unsuitable = |error: wasmtime::Error| PrepareError::Unsuitable(format!("{error:#}"));
     let wizer = Wizer::new();
-    let (context, instrumented) = wizer.instrument_component(bytes)?;
+    let (context, instrumented) = wizer.instrument_component(bytes).map_err(unsuitable)?;
     let scratch = Runtime::scratch(runtime.limits())?;
-    let component = compiled_on_threads_that_end(scratch.engine(), &instrumented)?;
-    let exports = Exports::find(&component).map_err(wasmtime::Error::msg)?;
-    let linked = Linked { pre: scratch.linker().instantiate_pre(&component)?, exports };
+    let threads = compiler_threads()?;
+    let compiled = threads.install(|| Component::from_binary(scratch.engine(), &instrumented));
+    let component = compiled.map_err(unsuitable)?;
+    let exports = Exports::find(&component).map_err(PrepareError::Unsuitable)?;
+    let linked = Linked { pre: scratch.linker().instantiate_pre(&component).map_err(unsuitable)?, exports };
     let callee = Callee { runtime: &scratch, linked: &linked };
-    let preparing = callee.run(Export::Prepare, Grant::preparation(), scratch.limits(), async |store, instance| {
-        linked.exports.call::<Prepare>(instance, store, (providers,)).await?;
-        wizer.snapshot_component(&context, &mut State { store, instance }).await
+    let limits = scratch.limits();
+    let preparing = callee.run(Export::Prepare, Grant::preparation(), limits, async |store, instance| {
+        let read = linked.exports.call::<Prepare>(instance, store, (configurations,)).await? as usize;
+        let given = configurations.len();
+        if read < given {
+            return Ok(Err(PrepareError::Unread { read, given }));
+        }
+        if let Err(error) = fits(store.data().memory_bytes(), limits) {
+            return Ok(Err(error));
+        }
+        // Its whole memory is read through calls.
+        store.set_hostcall_fuel(limits.memory_bytes.saturating_mul(2));
+        let written = wizer.snapshot_component(&context, &mut State { store, instance }).await;
+        Ok(written.map_err(unsuitable))
     });
-    Ok(handle.block_on(preparing)?)
+    // Not the service's: that may end meanwhile.
+    let waiting = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let waiting = waiting.map_err(|error| PrepareError::Broken(error.to_string()))?;
+    waiting.block_on(preparing).unwrap_or_else(|error| {
+        // The scratch runtime's figures are nobody's.
+        runtime.metrics().failed(Export::Prepare, &error);
+        Err(PrepareError::Call(error))
+    })
 }
 
 /// What the pre-initialiser asks an instance for, by the functions that it has put into it.

@@ -23,6 +23,11 @@ use provider::{CLIENT_ID, CLIENT_SECRET, EMAIL, Expected, ISSUER, SUBJECT, SelfT
 
 const REDIRECT_URI: &str = "https://host.self-test.invalid/openid/callback";
 
+/// The configuration that it signs in with: the same each time.
+pub(super) fn configuration() -> Result<String, String> {
+    provider::configuration()
+}
+
 /// Signs in once, then tries what must not work. The error says what went wrong.
 pub async fn run(plugin: &Plugin) -> Result<(), String> {
     let bench = Bench::new(plugin)?;
@@ -77,7 +82,7 @@ impl<'a> Bench<'a> {
             cache: Arc::new(Cache::default()),
             clock: Arc::new(SystemClock),
         };
-        Ok(Self { plugin, provider, context: Arc::new(context), json: provider::configuration()? })
+        Ok(Self { plugin, provider, context: Arc::new(context), json: configuration()? })
     }
 
     fn grant(&self) -> Grant {

@@ -84,7 +84,8 @@ impl RsaKey {
         Some(Modulus::new(&self.modulus)?.r_squared())
     }
 
-    /// With what [`Self::prepared`] was before. A number that can't be it is computed anew; another one makes every signature a bad one.
+    /// With what [`Self::prepared`] was before. A number that can't be it is computed anew. Whoever can choose
+    /// another can choose what verifies, as whoever can choose the key beside it.
     pub(super) fn set_prepared(&mut self, prepared: Vec<u8>) {
         self.prepared = prepared;
     }

@@ -7,6 +7,7 @@ use conformance::service::{Service, all_of, binary, run};
 use conformance::{Browser, HostOptions};
 use entra_emulator::fixtures::person;
 use entra_emulator::{Fault, FaultAction, Side};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
@@ -65,6 +66,34 @@ async fn sigterm_lets_calls_under_way_finish() {
         assert!(record["level"].is_string() && record["timestamp"].is_string(), "{line}");
     }
     assert!(log.contains("\"stopped\"") || log.contains("stopped"), "{log}");
+}
+
+#[tokio::test]
+async fn sigterm_while_the_plugin_is_prepared_ends_in_order() {
+    let more = "[log]\nlevel = \"debug\"\n".into();
+    let service = Service::prepare(HostOptions { more, ..HostOptions::default() }).await;
+    let mut child = service.spawn().await;
+    let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let mut rest = async |until: &str| {
+        let mut text = String::new();
+        let reading = async {
+            while let Some(line) = log.next_line().await.unwrap() {
+                text += &line;
+                if line.contains(until) {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(60), reading).await;
+        text
+    };
+    let before = rest("the plugin is being prepared").await;
+    assert!(before.contains("the plugin is being prepared"), "{before}");
+    signal(&child, "TERM");
+    let after = rest("no such line").await;
+    conformance::evidence::shown("log", &format!("{before}{after}"));
+    assert_eq!(child.wait().await.unwrap().code(), Some(0), "{after}");
+    assert!(after.contains("stopped") && !after.contains("panicked"), "{after}");
 }
 
 /// A collector of logs that stands still: what it doesn't take is dropped in the end, and the service goes on, and ends.

@@ -93,6 +93,7 @@ async fn what_was_prepared_is_kept_for_these_configurations_alone() {
     let bytes = std::fs::read(&files[0]).unwrap();
     let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(has("eve@contoso.example") && has(fixtures::CLIENT_ID), "the configuration is in it");
+    assert!(has("https://provider.self-test.invalid"), "and the self-test's, so that it tries what was prepared");
     assert!(!has(fixtures::CLIENT_SECRET), "and the secret isn't");
     let next = plugin().await;
     assert!(!next.prepare_from(&shelf, &others).await.unwrap(), "another configuration");
@@ -135,4 +136,80 @@ async fn a_service_prepares_its_plugin_by_and_by_and_again_for_another_configura
     );
     prepared(&providers(&stack)).await;
     assert_eq!(stack.browser().sign_in(person::ADA).await.code(), "policy_refused");
+}
+
+/// What no instance of [`small`] can take.
+fn too_much() -> String {
+    "x".repeat(8 << 20)
+}
+
+fn small() -> Limits {
+    Limits { concurrent_calls: 8, memory_bytes: 4 << 20, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn a_prepared_plugin_that_fails_in_use_goes_on_unprepared_and_is_not_to_blame() {
+    let stack = Entra::start(options()).await;
+    let configured = providers(&stack);
+    let runtime = Arc::new(Runtime::new(small()).unwrap());
+    let plugin = Plugin::load(&runtime, &component()).await.unwrap();
+    plugin.prepare(&configured, None).await.unwrap();
+    let before = plugin.tally().score();
+    let fail = async || plugin.map_claims(&configured[0], &too_much()).await.unwrap_err().code();
+    let claims = async || plugin.map_claims(&configured[0], "{}").await;
+    claims().await.unwrap().unwrap_or_else(|problem| panic!("{}", problem.message));
+    assert!(plugin.is_prepared_for(&configured));
+    assert_eq!(fail().await, "plugin_memory_exhausted");
+    assert!(!plugin.is_prepared_for(&configured), "what its instances began with may have been the cause");
+    assert_eq!(plugin.was_given_up_for(&configured), Some("plugin_memory_exhausted"));
+    assert_eq!(plugin.tally().score().since(before).failed, 0, "no step towards a roll-back");
+    claims().await.unwrap().unwrap_or_else(|problem| panic!("{}", problem.message));
+    assert_eq!(fail().await, "plugin_memory_exhausted");
+    assert_eq!(plugin.tally().score().since(before).failed, 1, "but what it does as its file is, it does");
+}
+
+#[tokio::test]
+async fn a_crowd_gets_in_whatever_the_configurations_would_take() {
+    let stack = Entra::start(options()).await;
+    let mut provider: Value = serde_json::from_str(&providers(&stack)[0]).unwrap();
+    let rule = |number: usize| {
+        let require = format!("email != '{}' || {}", number, ["contains(groups, 'staff')"; 16].join(" || "));
+        serde_json::json!({ "name": format!("rule-{number}"), "require": require, "message": "No." })
+    };
+    provider["policy"]["rules"] = (0..100).map(rule).collect();
+    let many: Vec<String> = (0..16)
+        .map(|number| {
+            provider["id"] = format!("entra-{number}").into();
+            provider.to_string()
+        })
+        .collect();
+    let plugin = plugin().await;
+    let error = plugin.prepare(&many, None).await.unwrap_err();
+    assert_eq!((error.code(), error.is_lasting()), ("too_large", true), "{error}");
+    assert!(!plugin.is_prepared_for(&many));
+    let problems = plugin.validate(&many[0]).await.unwrap();
+    assert!(problems.is_empty(), "{}", problems[0].message);
+}
+
+#[tokio::test]
+async fn a_service_says_that_it_gave_up_and_does_not_keep_what_failed() {
+    let plugins = "unsigned = \"allow\"\nfolder = \"kept\"".into();
+    let stack = Entra::start(HostOptions { plugins, limits: small(), ..options() }).await;
+    let until = async |text: &str| {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !stack.host.gateway.metrics().text().unwrap().contains(text) {
+            assert!(Instant::now() < deadline, "never {text}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until("plugin_preparations_total{outcome=\"prepared\",code=\"\"} 1").await;
+    until("plugin_prepared 1").await;
+    let folder = stack.host.folder.path().join("kept");
+    assert_eq!(kept(&folder).len(), 1);
+    let plugin = stack.host.gateway.plugin();
+    assert!(plugin.map_claims(&providers(&stack)[0], &too_much()).await.is_err());
+    until("plugin_preparations_total{outcome=\"given_up\",code=\"plugin_memory_exhausted\"} 1").await;
+    until("plugin_prepared 0").await;
+    assert!(kept(&folder).is_empty(), "the next start begins without it");
+    assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200);
 }

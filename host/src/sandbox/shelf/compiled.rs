@@ -67,20 +67,21 @@ impl Shelf {
     /// As [`Shelf::keep_compiled`], of a plugin that is prepared, `key` being its hash, a dot and what it is prepared for: what it was prepared
     /// for before isn't kept any longer.
     pub(in crate::sandbox) fn keep_prepared(&self, engine: &Engine, key: &str, component: &Component) {
-        let of_plugin = key.split_once('.').map_or(key, |(sha256, _)| sha256);
-        let before = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        for entry in before.filter(|_| self.notes) {
+        self.forget_prepared(key.split_once('.').map_or(key, |(sha256, _)| sha256));
+        self.keep_compiled(engine, key, component);
+    }
+
+    /// Deletes what is kept of the plugin with this hash as it was prepared.
+    pub(in crate::sandbox) fn forget_prepared(&self, sha256: &str) {
+        let kept = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for entry in kept.filter(|_| self.notes) {
             let name = entry.file_name();
-            if name
-                .to_string_lossy()
-                .strip_prefix(of_plugin)
-                .is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".compiled"))
-            {
+            let rest = name.to_string_lossy().strip_prefix(sha256).map(str::to_owned);
+            if rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".compiled")) {
                 // It is in nobody's way.
                 let _ = std::fs::remove_file(entry.path());
             }
         }
-        self.keep_compiled(engine, key, component);
     }
 
     /// The machine code of a file, if this host wrote it for this plugin and engine.

@@ -21,6 +21,10 @@ pub(crate) fn act(behaviour: &str, configuration: &str) -> String {
         "memory-little-by-little" => loop {
             std::mem::forget(core::hint::black_box(vec![1_u8; 1000]));
         },
+        "hoard" => {
+            std::mem::forget(core::hint::black_box(vec![1_u8; 3 << 20]));
+            String::new()
+        }
         "panic" => panic!("at its own wish"),
         "long-panic" => panic!("{}", "\u{1b}[2J\n".repeat(100_000)),
         "abort" => core::arch::wasm32::unreachable(),
@@ -62,7 +66,7 @@ pub(crate) fn act(behaviour: &str, configuration: &str) -> String {
         },
         // For the bench of a call's round trip.
         "a-thousand-calls" => (0..1000).map(|_| clock::now_unix_ms()).max().unwrap_or_default().to_string(),
-        "nothing" => String::from("done"),
+        "nothing" | "few" => String::from("done"),
         other => format!("there is no behaviour {other}"),
     }
 }

@@ -102,7 +102,8 @@ impl preparation::Guest for Hostile {
         for provider in &providers {
             act(provider, "prepare");
         }
-        u32::MAX
+        let is_lazy = providers.iter().any(|provider| setting(provider, "behaviour") == Some("few"));
+        if is_lazy { 1 } else { u32::MAX }
     }
 }
 
