@@ -1,6 +1,7 @@
 //! What a plugin's instances are made of: the plugin as its file is, or as it was prepared.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::export::Linked;
 
@@ -15,8 +16,8 @@ enum State {
     Original,
     /// Prepared for what the key names.
     Prepared(String),
-    /// As the file is, since what was prepared for this key failed in use, with this code.
-    GivenUp(String, &'static str),
+    /// As the file is, since what was prepared for this key failed in use, then.
+    GivenUp(String, Instant),
 }
 
 impl Beginning {
@@ -31,8 +32,8 @@ impl Beginning {
     }
 
     /// The plugin as its file is, since what was prepared for this failed.
-    pub(super) fn given_up(original: &Arc<Linked>, key: String, code: &'static str) -> Self {
-        Self { linked: Arc::clone(original), state: State::GivenUp(key, code) }
+    pub(super) fn given_up(original: &Arc<Linked>, key: String) -> Self {
+        Self { linked: Arc::clone(original), state: State::GivenUp(key, Instant::now()) }
     }
 
     pub(super) fn linked(&self) -> &Linked {
@@ -47,11 +48,13 @@ impl Beginning {
         }
     }
 
-    /// Why it isn't prepared for this any more: the code of the failure.
-    pub(super) fn was_given_up(&self, key: &str) -> Option<&'static str> {
-        match &self.state {
-            State::GivenUp(of, code) if of == key => Some(code),
-            _ => None,
-        }
+    /// Whether it was prepared for this, and failed in use.
+    pub(super) fn was_given_up(&self, key: &str) -> bool {
+        matches!(&self.state, State::GivenUp(of, _) if of == key)
+    }
+
+    /// Whether a call that takes as long as `wall` may have begun with what failed.
+    pub(super) fn was_given_up_within(&self, wall: Duration) -> bool {
+        matches!(&self.state, State::GivenUp(_, at) if at.elapsed() <= wall)
     }
 }

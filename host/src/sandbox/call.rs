@@ -32,7 +32,7 @@ pub struct CallState {
 }
 
 impl CallState {
-    /// Linear memory that the call has taken so far, in bytes.
+    /// Linear memory that the call has had at most, in bytes; it never shrinks.
     pub(super) fn memory_bytes(&self) -> usize {
         self.limiter.memory_peak
     }
@@ -54,18 +54,28 @@ impl Callee<'_> {
         limits: &Arc<Limits>,
         body: impl AsyncFnOnce(&mut Store<CallState>, &Instance) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
-        let outcome = match admit(self.runtime, limits).await {
-            // On the heap only from here on: those that wait are many, and small.
-            Ok(_permit) => Box::pin(self.admitted(grant, limits, body)).await,
-            Err(busy) => Err(busy),
-        };
+        let place = admit(self.runtime, export, limits).await?;
+        self.run_in(place, export, grant, limits, body).await
+    }
+
+    /// The same, in a place that was waited for.
+    pub(super) async fn run_in<T>(
+        self,
+        _place: SemaphorePermit<'_>,
+        export: Export,
+        grant: Grant,
+        limits: &Arc<Limits>,
+        body: impl AsyncFnOnce(&mut Store<CallState>, &Instance) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        // On the heap only from here on: those that wait are many, and small.
+        let outcome = Box::pin(self.bounded(grant, limits, body)).await;
         if let Err(error) = &outcome {
             self.runtime.metrics().failed(export, error);
         }
         outcome
     }
 
-    async fn admitted<T>(
+    async fn bounded<T>(
         self,
         grant: Grant,
         limits: &Arc<Limits>,
@@ -93,11 +103,19 @@ impl Callee<'_> {
 }
 
 /// A place in the pool: beyond it instantiation fails instead of waiting, so the wait is here, first come, first served.
-async fn admit<'a>(runtime: &'a Runtime, limits: &Limits) -> Result<SemaphorePermit<'a>, CallError> {
+pub(super) async fn admit<'a>(
+    runtime: &'a Runtime,
+    export: Export,
+    limits: &Limits,
+) -> Result<SemaphorePermit<'a>, CallError> {
     if let Ok(permit) = runtime.gate().try_acquire() {
         return Ok(permit);
     }
-    let busy = || CallError::Busy(limits.concurrent_calls);
+    let busy = || {
+        let busy = CallError::Busy(limits.concurrent_calls);
+        runtime.metrics().failed(export, &busy);
+        busy
+    };
     let _place = runtime.queue().try_acquire().map_err(|_| busy())?;
     let _waits = runtime.metrics().waits();
     match tokio::time::timeout(limits.queue_wait, runtime.gate().acquire()).await {

@@ -27,8 +27,11 @@ pub enum CallError {
     #[error("the plugin used more than {} ms of processor time", .0.as_millis())]
     CpuExhausted(Duration),
     /// It asked for more memory than it may have, or than there is for all.
-    #[error("the plugin asked for more than its {0} bytes of memory, or than all calls have together")]
+    #[error("the plugin asked for more than its {0} bytes of memory")]
     MemoryExhausted(usize),
+    /// It asked for memory of which all calls together have no more: others took it.
+    #[error("the plugin asked for memory, and all calls together have no more")]
+    MemoryShared,
     /// It asked for a larger table than it may have.
     #[error("the plugin asked for a table of more than {0} elements")]
     TableExhausted(usize),
@@ -58,7 +61,7 @@ impl CallError {
             Self::Instantiate(_) => "plugin_unavailable",
             Self::Timeout(_) => "plugin_timeout",
             Self::CpuExhausted(_) => "plugin_cpu_exhausted",
-            Self::MemoryExhausted(_) => "plugin_memory_exhausted",
+            Self::MemoryExhausted(_) | Self::MemoryShared => "plugin_memory_exhausted",
             Self::TableExhausted(_) => "plugin_table_exhausted",
             Self::StackOverflow => "plugin_stack_overflow",
             Self::TooMuchData(_) => "plugin_too_much_data",
@@ -70,9 +73,10 @@ impl CallError {
 }
 
 impl CallError {
-    /// Whether what the instance began with may be the cause: not of a place that wasn't free, nor of a provider that didn't answer.
+    /// Whether what the instance did, or began with, is the cause: not a place that wasn't free, a provider that didn't answer, a machine
+    /// without memory, or what others took.
     pub(super) fn is_of_the_instance(&self) -> bool {
-        !matches!(self, Self::Busy(_) | Self::Timeout(_))
+        !matches!(self, Self::Busy(_) | Self::Timeout(_) | Self::Instantiate(_) | Self::MemoryShared)
     }
 }
 
@@ -101,6 +105,7 @@ pub(super) fn cause(
             CallError::CpuExhausted(limits.epoch_tick.saturating_mul(limits.call_cpu_ticks))
         }
         Some(Trap::StackOverflow) => CallError::StackOverflow,
+        _ if limiter.shared_refused => CallError::MemoryShared,
         _ if limiter.memory_refused => CallError::MemoryExhausted(limits.memory_bytes),
         _ if limiter.table_refused => CallError::TableExhausted(limits.table_elements),
         Some(_) => CallError::Trap(reason),

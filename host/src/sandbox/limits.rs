@@ -101,8 +101,8 @@ impl Limits {
         }
     }
 
-    /// How much memory an instance of a prepared plugin may begin with, in bytes: a sign-in needs the rest of what is its own, and a crowd of
-    /// them none of what all share.
+    /// How much memory an instance of a prepared plugin may begin with, in bytes. The rest of [`Limits::memory_own_bytes`] is for the call, so that
+    /// a crowd of calls takes nothing of [`Limits::memory_shared_bytes`].
     #[must_use]
     pub fn memory_first_bytes(&self) -> usize {
         self.memory_own_bytes / 4 * 3

@@ -34,6 +34,8 @@ pub(super) struct Limiter {
     /// Taken from `shared`, until this is dropped.
     taken: usize,
     pub(super) memory_refused: bool,
+    /// Refused for what the others have.
+    pub(super) shared_refused: bool,
     pub(super) table_refused: bool,
     pub(super) memory_peak: usize,
 }
@@ -52,6 +54,7 @@ impl Limiter {
             shared: Arc::clone(shared),
             taken: 0,
             memory_refused: false,
+            shared_refused: false,
             table_refused: false,
             memory_peak: 0,
         }
@@ -76,7 +79,9 @@ impl Drop for Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = self.inner.memory_growing(current, desired, maximum)? && self.share(desired);
+        let own = self.inner.memory_growing(current, desired, maximum)?;
+        let allowed = own && self.share(desired);
+        self.shared_refused |= own && !allowed;
         // Instantiation comes by here too, and memory never shrinks.
         if allowed {
             self.memory_peak = self.memory_peak.max(desired);
@@ -119,7 +124,8 @@ mod tests {
         assert!(!greedy.memory_growing(140, 141, None).unwrap(), "its own bound");
         assert!(modest.memory_growing(0, 100, None).unwrap(), "what everybody is sure of");
         assert!(!modest.memory_growing(100, 120, None).unwrap(), "the greedy one has the rest");
-        assert!(modest.memory_refused);
+        assert!(modest.memory_refused && modest.shared_refused);
+        assert!(greedy.memory_refused && !greedy.shared_refused);
         drop(greedy);
         assert!(modest.memory_growing(100, 140, None).unwrap(), "it came back");
         assert_eq!(modest.memory_peak, 140);

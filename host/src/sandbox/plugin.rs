@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use wasmtime::component::Component;
 
 use super::answer::{Bounded, authorization};
 use super::beginning::Beginning;
 use super::bindings::exports::defguard::openid::{configuration, directory, login};
-use super::call::Callee;
+use super::call::{Callee, admit};
 use super::candidate::Candidate;
 use super::contract::ContractVersion;
 use super::export::{self, Export, Exported, Linked};
@@ -54,6 +54,8 @@ pub struct Plugin {
     original: Arc<Linked>,
     /// What instances are made of: the original, until it is prepared.
     begins: ArcSwap<Beginning>,
+    /// The code for which it isn't prepared any more, until somebody has told it.
+    gave_up: ArcSwapOption<&'static str>,
     bytes: Arc<[u8]>,
     who: Identification,
     tally: Tally,
@@ -63,7 +65,7 @@ impl Plugin {
     pub(super) fn new(runtime: Arc<Runtime>, linked: Linked, bytes: Arc<[u8]>, who: Identification) -> Self {
         let original = Arc::new(linked);
         let begins = ArcSwap::from_pointee(Beginning::original(&original));
-        Self { runtime, original, begins, bytes, who, tally: Tally::default() }
+        Self { runtime, original, begins, gave_up: ArcSwapOption::empty(), bytes, who, tally: Tally::default() }
     }
 
     /// As its file is.
@@ -93,20 +95,34 @@ impl Plugin {
         self.begins.store(Arc::new(Beginning::prepared(&twin.original, prepared_for)));
     }
 
-    /// A call failed in a way that what its instance began with may be the cause of: whether that was the plugin as prepared. Then the next
-    /// instances are made of the plugin as its file is, and whatever that does is its own.
+    /// From now on instances are made of the plugin as its file is, unless they are prepared for this: what they would begin with otherwise is
+    /// of no use.
+    pub(super) fn begins_unprepared_unless_for(&self, key: &str) {
+        if self.beginning().prepared_for().is_some_and(|of| of != key) {
+            self.begins.store(Arc::new(Beginning::original(&self.original)));
+        }
+    }
+
+    /// A call failed whose instance began so: whether that may be the cause. Then the next instances are made of the plugin as its file is,
+    /// and whatever that does is its own.
     fn gives_up(&self, beginning: &Beginning, error: &CallError) -> bool {
         let Some(key) = beginning.prepared_for().filter(|_| error.is_of_the_instance()) else { return false };
         let now = self.begins.load();
         // Calls beside this one fail as well: one of them says so.
         if now.prepared_for() == Some(key) {
-            let original = Arc::new(Beginning::given_up(&self.original, key.to_owned(), error.code()));
+            let original = Arc::new(Beginning::given_up(&self.original, key.to_owned()));
             let before = self.begins.compare_and_swap(&now, original);
             if Arc::ptr_eq(&before, &now) {
                 tracing::error!(%error, code = error.code(), sha256 = self.sha256(), "a prepared instance failed: the plugin is used unprepared from now on");
+                self.gave_up.store(Some(Arc::new(error.code())));
             }
         }
         true
+    }
+
+    /// The code for which it isn't prepared any more: once.
+    pub(super) fn tells_that_it_gave_up(&self) -> Option<&'static str> {
+        self.gave_up.swap(None).map(|code| *code)
     }
 
     /// With what the component calls itself.
@@ -162,11 +178,13 @@ impl Plugin {
         parameters: E::Parameters<'_>,
     ) -> Result<E::Answer, CallError> {
         let _under_way = self.tally.begin();
+        let place = admit(&self.runtime, E::EXPORT, limits).await?;
+        // Not before it is its turn: what those before it began with may have failed meanwhile.
         let beginning = self.beginning();
         let linked = beginning.linked();
         let callee = Callee { runtime: &self.runtime, linked };
         let exports = &linked.exports;
-        let running = callee.run(E::EXPORT, grant, limits, async |store, instance| {
+        let running = callee.run_in(place, E::EXPORT, grant, limits, async |store, instance| {
             exports.call::<E>(instance, store, parameters).await
         });
         let outcome = running.await;
@@ -328,7 +346,10 @@ impl Plugin {
     /// An answer that isn't what the contract says, counted as the other ways to fail are.
     pub(crate) fn breaks_contract(&self, export: Export, broken: &'static str) -> CallError {
         let error = CallError::Contract(broken);
-        if !self.gives_up(&self.beginning(), &error) {
+        let beginning = self.beginning();
+        // Its call has ended: what that began with was this, or was given up a moment ago.
+        let of_the_prepared = beginning.was_given_up_within(self.runtime.limits().call_wall);
+        if !of_the_prepared && !self.gives_up(&beginning, &error) {
             self.tally.broke_the_contract();
         }
         self.runtime.metrics().failed(export, &error);

@@ -73,7 +73,11 @@ impl PrepareError {
 
     /// Whether it would end in the same way again. Else the machine, or a crowd, may have been the cause.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Call(_) | Self::Unread { .. } | Self::TooLarge { .. } | Self::Unsuitable(_))
+        match self {
+            Self::Call(error) => error.is_of_the_instance(),
+            Self::Unread { .. } | Self::TooLarge { .. } | Self::Unsuitable(_) => true,
+            Self::Load(_) | Self::Timeout(_) | Self::Broken(_) => false,
+        }
     }
 }
 
@@ -136,9 +140,19 @@ impl Plugin {
         self.beginning().prepared_for() == Some(&self.key(providers))
     }
 
-    /// The code of the failure for which what was prepared for these isn't used any more.
-    pub fn was_given_up_for(&self, providers: &[String]) -> Option<&'static str> {
+    /// Whether it is prepared, whatever for.
+    pub fn begins_prepared(&self) -> bool {
+        self.beginning().prepared_for().is_some()
+    }
+
+    /// Whether what was prepared for these failed in use, and isn't used any more.
+    pub fn was_given_up_for(&self, providers: &[String]) -> bool {
         self.beginning().was_given_up(&self.key(providers))
+    }
+
+    /// For other configurations it begins unprepared.
+    pub(super) fn is_used_for(&self, providers: &[String]) {
+        self.begins_unprepared_unless_for(&self.key(providers));
     }
 
     fn key(&self, providers: &[String]) -> String {
@@ -172,7 +186,7 @@ fn snapshot(runtime: &Runtime, bytes: &[u8], configurations: &[String]) -> Resul
     let scratch = Runtime::scratch(runtime.limits())?;
     let threads = compiler_threads()?;
     let compiled = threads.install(|| Component::from_binary(scratch.engine(), &instrumented));
-    let component = compiled.map_err(unsuitable)?;
+    let component = compiled.map_err(|error| PrepareError::Broken(format!("{error:#}")))?;
     let exports = Exports::find(&component).map_err(PrepareError::Unsuitable)?;
     let linked = Linked { pre: scratch.linker().instantiate_pre(&component).map_err(unsuitable)?, exports };
     let callee = Callee { runtime: &scratch, linked: &linked };

@@ -122,8 +122,9 @@ pub struct KeptJwkSet(Vec<KeptJwk>);
 struct KeptJwk {
     #[serde(deserialize_with = "crate::json::as_object")]
     members: Members,
-    /// What the key's arithmetic begins with, in base64url: [`VerifyingKey::prepared`].
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What the key's arithmetic begins with, in base64url: [`VerifyingKey::prepared`]. Whoever computes it otherwise gives it another number: a
+    /// plugin finds what the one before it kept.
+    #[serde(rename = "prepared-1", skip_serializing_if = "Option::is_none")]
     prepared: Option<String>,
 }
 

@@ -7,9 +7,9 @@ use conformance::service::{Service, all_of, binary, run};
 use conformance::{Browser, HostOptions};
 use entra_emulator::fixtures::person;
 use entra_emulator::{Fault, FaultAction, Side};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 fn signal(child: &Child, name: &str) {
     let id = child.id().expect("it runs").to_string();
@@ -68,29 +68,45 @@ async fn sigterm_lets_calls_under_way_finish() {
     assert!(log.contains("\"stopped\"") || log.contains("stopped"), "{log}");
 }
 
+/// The lines of a log up to the first that has this.
+async fn until(log: &mut Lines<BufReader<ChildStderr>>, what: &str) -> String {
+    let mut text = String::new();
+    let reading = async {
+        while let Some(line) = log.next_line().await.unwrap() {
+            text += &line;
+            if line.contains(what) {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(60), reading).await;
+    text
+}
+
+#[tokio::test]
+async fn a_restart_begins_with_what_was_prepared() {
+    let plugins = "unsigned = \"allow\"\nfolder = \"kept\"".into();
+    let service = Service::prepare(HostOptions { plugins, ..HostOptions::default() }).await;
+    for expected in ["plugin prepared for its providers", "plugin prepared for its providers at an earlier start"] {
+        let mut child = service.spawn().await;
+        let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let text = until(&mut log, "plugin prepared for its providers").await;
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(Browser::new(&service.url).sign_in(person::ADA).await.status, 200);
+        child.kill().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn sigterm_while_the_plugin_is_prepared_ends_in_order() {
     let more = "[log]\nlevel = \"debug\"\n".into();
     let service = Service::prepare(HostOptions { more, ..HostOptions::default() }).await;
     let mut child = service.spawn().await;
     let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-    let mut rest = async |until: &str| {
-        let mut text = String::new();
-        let reading = async {
-            while let Some(line) = log.next_line().await.unwrap() {
-                text += &line;
-                if line.contains(until) {
-                    break;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(60), reading).await;
-        text
-    };
-    let before = rest("the plugin is being prepared").await;
+    let before = until(&mut log, "the plugin is being prepared").await;
     assert!(before.contains("the plugin is being prepared"), "{before}");
     signal(&child, "TERM");
-    let after = rest("no such line").await;
+    let after = until(&mut log, "no such line").await;
     conformance::evidence::shown("log", &format!("{before}{after}"));
     assert_eq!(child.wait().await.unwrap().code(), Some(0), "{after}");
     assert!(after.contains("stopped") && !after.contains("panicked"), "{after}");

@@ -136,6 +136,17 @@ async fn a_service_prepares_its_plugin_by_and_by_and_again_for_another_configura
     );
     prepared(&providers(&stack)).await;
     assert_eq!(stack.browser().sign_in(person::ADA).await.code(), "policy_refused");
+    // What it is prepared for is put aside as soon as another configuration is in use.
+    std::fs::write(&file, &text).unwrap();
+    stack.host.live.reload().await.unwrap();
+    let others = providers(&stack);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let plugin = stack.host.live.gateway().plugin();
+    while plugin.begins_prepared() && !plugin.is_prepared_for(&others) {
+        assert!(Instant::now() < deadline, "it begins as for another configuration");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200);
 }
 
 /// What no instance of [`small`] can take.
@@ -161,7 +172,7 @@ async fn a_prepared_plugin_that_fails_in_use_goes_on_unprepared_and_is_not_to_bl
     assert!(plugin.is_prepared_for(&configured));
     assert_eq!(fail().await, "plugin_memory_exhausted");
     assert!(!plugin.is_prepared_for(&configured), "what its instances began with may have been the cause");
-    assert_eq!(plugin.was_given_up_for(&configured), Some("plugin_memory_exhausted"));
+    assert!(plugin.was_given_up_for(&configured));
     assert_eq!(plugin.tally().score().since(before).failed, 0, "no step towards a roll-back");
     claims().await.unwrap().unwrap_or_else(|problem| panic!("{}", problem.message));
     assert_eq!(fail().await, "plugin_memory_exhausted");
@@ -169,26 +180,59 @@ async fn a_prepared_plugin_that_fails_in_use_goes_on_unprepared_and_is_not_to_bl
 }
 
 #[tokio::test]
-async fn a_crowd_gets_in_whatever_the_configurations_would_take() {
+async fn a_call_that_waited_begins_as_calls_begin_when_it_is_its_turn() {
     let stack = Entra::start(options()).await;
-    let mut provider: Value = serde_json::from_str(&providers(&stack)[0]).unwrap();
+    let configured = providers(&stack);
+    let runtime = Arc::new(Runtime::new(Limits { concurrent_calls: 1, ..small() }).unwrap());
+    let plugin = Plugin::load(&runtime, &component()).await.unwrap();
+    plugin.prepare(&configured, None).await.unwrap();
+    let before = plugin.tally().score();
+    let fail = async || plugin.map_claims(&configured[0], &too_much()).await.unwrap_err().code();
+    let codes = futures_util::future::join_all((0..3).map(|_| fail())).await;
+    assert_eq!(codes, ["plugin_memory_exhausted"; 3]);
+    assert_eq!(
+        plugin.tally().score().since(before).failed,
+        2,
+        "the first one failed prepared, the others as the file is"
+    );
+}
+
+/// Rules that take much memory, compiled.
+fn long_rules(count: usize) -> String {
     let rule = |number: usize| {
-        let require = format!("email != '{}' || {}", number, ["contains(groups, 'staff')"; 16].join(" || "));
-        serde_json::json!({ "name": format!("rule-{number}"), "require": require, "message": "No." })
+        let require = format!("email != '{number}' || {}", ["contains(groups, 'staff')"; 16].join(" || "));
+        format!("{{ name = \"rule-{number}\", require = \"{require}\", message = \"No.\" }}")
     };
-    provider["policy"]["rules"] = (0..100).map(rule).collect();
-    let many: Vec<String> = (0..16)
-        .map(|number| {
-            provider["id"] = format!("entra-{number}").into();
-            provider.to_string()
-        })
-        .collect();
-    let plugin = plugin().await;
-    let error = plugin.prepare(&many, None).await.unwrap_err();
-    assert_eq!((error.code(), error.is_lasting()), ("too_large", true), "{error}");
-    assert!(!plugin.is_prepared_for(&many));
-    let problems = plugin.validate(&many[0]).await.unwrap();
-    assert!(problems.is_empty(), "{}", problems[0].message);
+    format!("[{}]", (0..count).map(rule).collect::<Vec<_>>().join(", "))
+}
+
+#[tokio::test]
+async fn a_crowd_gets_in_with_as_much_as_may_be_prepared() {
+    // Nothing that calls share: each has its own.
+    let limits = Limits { concurrent_calls: 64, memory_shared_bytes: 0, ..Limits::default() };
+    let mut refused = 0;
+    for count in (0..8).map(|step| 256 - step * 32) {
+        let options = HostOptions::default().set("policy.rules", &long_rules(count));
+        let stack = Entra::start(HostOptions { limits: limits.clone(), ..options }).await;
+        let plugin = stack.host.gateway.plugin();
+        match plugin.prepare(&providers(&stack), None).await {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!((error.code(), error.is_lasting()), ("too_large", true), "{error}");
+                assert!(!plugin.is_prepared_for(&providers(&stack)));
+                refused += 1;
+                continue;
+            }
+        }
+        let crowd = (0..128).map(|_| async { stack.browser().sign_in(person::ADA).await });
+        for finished in futures_util::future::join_all(crowd).await {
+            assert_eq!(finished.status, 200, "{count} rules: {}", finished.body);
+        }
+        assert!(plugin.is_prepared_for(&providers(&stack)));
+        assert!(refused > 0, "{count} rules aren't the most that may be");
+        return;
+    }
+    panic!("none of these may be prepared");
 }
 
 #[tokio::test]
@@ -211,5 +255,8 @@ async fn a_service_says_that_it_gave_up_and_does_not_keep_what_failed() {
     until("plugin_preparations_total{outcome=\"given_up\",code=\"plugin_memory_exhausted\"} 1").await;
     until("plugin_prepared 0").await;
     assert!(kept(&folder).is_empty(), "the next start begins without it");
+    // The same again, read anew, is no reason to try again; another configuration is.
+    stack.host.live.reload().await.unwrap();
+    assert!(stack.host.live.gateway().plugin().was_given_up_for(&providers(&stack)));
     assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200);
 }
