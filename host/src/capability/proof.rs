@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem::Finder;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use url::form_urlencoded;
 
@@ -29,9 +30,10 @@ impl Proof<'_> {
     /// Puts the credential into a form request.
     pub(super) fn put_into(&self, client_id: &str, prepared: &mut Prepared) -> Result<(), Failure> {
         let body = form_body(prepared)?;
-        let mut form = form_urlencoded::Serializer::new(String::new());
+        let mut form = Form(String::with_capacity(body.len().saturating_add(256)));
         let mut names_client = false;
-        for (name, value) in form_urlencoded::parse(&body) {
+        for pair in body.split(|byte| *byte == b'&') {
+            let Some((name, value)) = form_urlencoded::parse(pair).next() else { continue };
             if RESERVED.contains(&name.as_ref()) {
                 return Err(Failure::InvalidRequest(format!("the form names {name}, which only the host sets")));
             }
@@ -42,7 +44,7 @@ impl Proof<'_> {
                 names_client = true;
                 continue;
             }
-            form.append_pair(&name, &value);
+            form.append_parsed(pair, &name, &value);
         }
         match self {
             Self::SecretInForm(secret) => {
@@ -62,7 +64,7 @@ impl Proof<'_> {
                 form.append_pair("client_assertion", assertion.expose());
             }
         }
-        prepared.body = Some(form.finish().into_bytes());
+        prepared.body = Some(form.0.into_bytes());
         Ok(())
     }
 
@@ -85,13 +87,41 @@ impl Proof<'_> {
             // Base64url and dots look the same in a form.
             Self::Assertion(assertion) => vec![assertion.expose().to_owned()],
         };
-        let contains = |haystack: &[u8]| forms.iter().any(|form| find(haystack, form.as_bytes()));
+        let searches: Vec<Finder<'_>> = forms.iter().filter(|form| !form.is_empty()).map(Finder::new).collect();
+        let contains = |haystack: &[u8]| searches.iter().any(|search| search.find(haystack).is_some());
         contains(&response.body) || response.headers.iter().any(|(_, value)| contains(value.as_bytes()))
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && memchr::memmem::find(haystack, needle).is_some()
+/// A form that is being written.
+struct Form(String);
+
+impl Form {
+    fn append_pair(&mut self, name: &str, value: &str) {
+        self.separate();
+        self.0.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+        self.0.push('=');
+        self.0.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+    }
+
+    /// A pair that was read from `pair`, which is copied where it would be written just so: most of a code's length.
+    fn append_parsed(&mut self, pair: &[u8], name: &str, value: &str) {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"*-._+=".contains(byte);
+        let is_written_so = pair.iter().all(is_plain) && pair.split(|byte| *byte == b'=').count() == 2;
+        match std::str::from_utf8(pair) {
+            Ok(text) if is_written_so => {
+                self.separate();
+                self.0.push_str(text);
+            }
+            _ => self.append_pair(name, value),
+        }
+    }
+
+    fn separate(&mut self) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+    }
 }
 
 fn form_body(prepared: &Prepared) -> Result<Vec<u8>, Failure> {
@@ -191,6 +221,36 @@ mod tests {
             ]
         );
         assert!(!prepared.headers.contains_key(AUTHORIZATION));
+    }
+
+    #[test]
+    fn what_the_component_wrote_is_written_anew() {
+        for body in [
+            "a=b&c=d",
+            "a=1.0_*-x+y&b=%2F%20%C3%A9",
+            "&&a=b&&c=d&",
+            "a",
+            "a&b=",
+            "=x",
+            "a=b=c",
+            "a==",
+            "a=%2&b=%zz",
+            "a=\u{e9}&b=~!'()",
+            "a=b;c=d",
+            "a+b=c+d",
+            "%63ode=x",
+        ] {
+            let expected = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(form_urlencoded::parse(body.as_bytes()))
+                .finish();
+            let mut prepared = prepared(body, FORM);
+            Proof::SecretInHeader(&Secret::new(SECRET)).put_into(CLIENT, &mut prepared).unwrap();
+            assert_eq!(String::from_utf8(prepared.body.unwrap()).unwrap(), expected, "{body}");
+        }
+        for body in ["%63lient_secret=x", "client%5Fsecret=x", "a=b&client_secret"] {
+            let outcome = Proof::SecretInForm(&Secret::new(SECRET)).put_into(CLIENT, &mut prepared(body, FORM));
+            assert!(matches!(outcome, Err(Failure::InvalidRequest(_))), "{body}: {outcome:?}");
+        }
     }
 
     #[test]

@@ -92,8 +92,8 @@ impl Gateway {
         let calling = self.in_its_share(provider, Export::Begin, plugin.begin(self.grant(provider, trace)?, &request));
         let outcome = self.phase("begin", provider, calling).await;
         // A component, or a provider's document, doesn't make an open redirector of this host (V18).
-        let result = settle(outcome).and_then(|begun| match provider.allowed.check(&begun.url) {
-            Ok(_) => Ok(begun),
+        let result = settle(outcome).and_then(|begun| match provider.allowed.allows(&begun.url) {
+            Ok(()) => Ok(begun),
             Err(refusal) => Err(LoginError::ForeignRedirect(refusal)),
         });
         self.tell(Step::Begin, provider, flow, trace, &result, &Told::default());
@@ -202,7 +202,7 @@ impl Gateway {
         let identity = Identity::from_component(provider.id.as_str(), completion.identity);
         identity.check().map_err(broken)?;
         // A key is found under its issuer: nobody's is of a provider that isn't the one that was asked.
-        if provider.credential_origins.check(&identity.issuer).is_err() {
+        if provider.credential_origins.allows(&identity.issuer).is_err() {
             return Err(broken("its issuer is none of this provider's addresses"));
         }
         told.identity = Some(identity.clone());
