@@ -29,7 +29,7 @@ usage: ./build.sh COMMAND
                       FILE.wasm.minisig, by the key in minisign.key (OPENID_SIGNING_KEY names another; it is made if it isn't
                       there, and its password asked for); options are those of 'defguard-openid plugin sign'
   test [FILTER...]    all tests, or those whose name contains a filter; installs what they need on Debian and Ubuntu
-  bench [FILTER...]   the benches (login, service, start, directory), or those that a filter is part of, and their table;
+  bench [FILTER...]   the benches (login, service, start, footprint, directory), or those that a filter is part of, and their table;
                       target/bench.json has the same
   flamegraph          docs/login.svg anew: where a sign-in spends its time (needs perf and inferno)
   fuzz [SECONDS [TARGET...]]

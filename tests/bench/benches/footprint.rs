@@ -37,9 +37,7 @@ async fn measure() -> Report {
 }
 
 fn main() {
-    // As criterion's benches: `--bench` is cargo's own, other words choose.
-    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
-    if words.peek().is_some() && !words.any(|word| "footprint".contains(word.as_str())) {
+    if !bench::is_chosen("footprint") {
         return;
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
