@@ -110,12 +110,14 @@ pub struct Grant {
     leases: Vec<cache::Lease>,
     /// Whether the call's memory is to be that of many: then it must not draw what each of them has to draw anew.
     is_preparation: bool,
+    /// Whether what it does is in the metrics: a self-test's calls are nobody's sign-in.
+    is_counted: bool,
 }
 
 impl Grant {
     /// For calls that only compute: any use of the world is refused.
     pub fn nothing() -> Self {
-        Self { trace: TraceId::new(), provider: None, leases: Vec::new(), is_preparation: false }
+        Self { trace: TraceId::new(), provider: None, leases: Vec::new(), is_preparation: false, is_counted: true }
     }
 
     /// For the call that prepares a plugin: it only computes, and draws nothing.
@@ -125,6 +127,16 @@ impl Grant {
 
     /// For a call in the name of one provider.
     pub fn provider(context: Arc<ProviderContext>, trace: TraceId) -> Self {
-        Self { trace, provider: Some(context), leases: Vec::new(), is_preparation: false }
+        Self { trace, provider: Some(context), leases: Vec::new(), is_preparation: false, is_counted: true }
+    }
+
+    /// The same, and nothing of it in the metrics.
+    #[must_use]
+    pub fn uncounted(self) -> Self {
+        Self { is_counted: false, ..self }
+    }
+
+    pub(crate) fn is_counted(&self) -> bool {
+        self.is_counted
     }
 }

@@ -128,8 +128,8 @@ fn store(runtime: &Runtime, grant: Grant, limits: &Arc<Limits>) -> Store<CallSta
     let state = CallState {
         limiter: Limiter::new(limits, runtime.shared_memory()),
         ticks_left: limits.call_cpu_ticks,
+        metrics: if grant.is_counted() { runtime.metrics().clone() } else { SandboxMetrics::default() },
         grant,
-        metrics: runtime.metrics().clone(),
         started: Instant::now(),
         http_requests_left: limits.http_requests,
         storage_calls_left: limits.storage_calls,

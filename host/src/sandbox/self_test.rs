@@ -86,7 +86,7 @@ impl<'a> Bench<'a> {
     }
 
     fn grant(&self) -> Grant {
-        Grant::provider(Arc::clone(&self.context), TraceId::new())
+        Grant::provider(Arc::clone(&self.context), TraceId::new()).uncounted()
     }
 
     async fn begin(&self) -> Result<Begun, String> {

@@ -17,9 +17,7 @@ use tokio::process::Child;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_after_a_known_story() {
-    // The plugin's self-test uses capabilities, too.
-    let plugins = "unsigned = \"allow\"\nself_test = false".into();
-    let stack = Entra::start(HostOptions { plugins, ..HostOptions::default() }).await;
+    let stack = Entra::start(HostOptions::default()).await;
     // Two people sign in, one comes back with a forged token, one looks at a page that isn't there.
     for _ in 0..2 {
         assert_eq!(stack.browser().sign_in(person::ADA).await.status, 200);
@@ -64,6 +62,7 @@ async fn metrics_after_a_known_story() {
     assert!(value(r#"storage_operation_duration_seconds_count{backend="memory",operation="take"}"#) >= 3.0);
     assert!(value(r#"key_set_age_seconds{provider="entra"}"#) < 60.0);
     assert!(value("connections_accepted_total") >= 1.0);
+    assert!(!text.contains("self-test"), "nor of the plugin's self-test:\n{text}");
     assert!(!text.contains("secret-"), "nothing of a path or query:\n{text}");
 }
 
