@@ -117,16 +117,18 @@ async fn killed_at_fifty_points_it_ends_the_same() {
     let service = service(&[]).await;
     let control = service.entra.control();
     control.edit_graph(|graph| graph.page_size = Some(2));
-    let mut killed = 0;
+    // Some runs end before they are killed, the more so the busier this machine is: they are no point, and others take their place.
+    let (mut killed, mut runs) = (0, 0_usize);
     // Reading everything: from one to four requests further each time, and up to 3 ms, in which a page is kept.
-    for round in 0..38_usize {
-        let then = Duration::from_micros((round * 1_100 % 3_000) as u64);
-        killed += usize::from(killed_after(&service, 1 + (round * 7 + round / 3) % 4, then).await);
-        if round == 20 {
+    while killed < 38 {
+        assert!(runs < 200, "{killed} of {runs} were killed");
+        let then = Duration::from_micros((runs * 1_100 % 3_000) as u64);
+        killed += usize::from(killed_after(&service, 1 + (runs * 7 + runs / 3) % 4, then).await);
+        if runs == 20 {
             control.remove_person(person::ADA).unwrap();
         }
+        runs += 1;
     }
-    assert!(killed >= 30, "{killed} of 38 were killed");
     // The round that was under way ends with what was there when it began; the next one knows everything.
     for _ in 0..2 {
         let (code, last, err) = sync(&service).await;
@@ -134,12 +136,14 @@ async fn killed_at_fifty_points_it_ends_the_same() {
     }
     // Working out and writing the document: each time something has changed, and both collections were read.
     control.edit_graph(|graph| graph.page_size = None);
-    for round in 0..12_u64 {
+    let mut round = 0_u64;
+    while killed < 50 {
+        assert!(round < 200, "{killed} were killed");
         let mail = Some(format!("round-{round}@contoso.example"));
         control.edit_person(person::UNICODE, |person| person.mail = mail).unwrap();
-        killed += usize::from(killed_after(&service, 2, Duration::from_micros(round * 1_500)).await);
+        killed += usize::from(killed_after(&service, 2, Duration::from_micros(round % 8 * 500)).await);
+        round += 1;
     }
-    assert!(killed >= 33, "{killed} of 50 were killed");
     let (code, last, err) = sync(&service).await;
     assert_eq!(code, Some(0), "{last} {err}");
     let disturbed = document(&service).unwrap();
