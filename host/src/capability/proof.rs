@@ -98,10 +98,7 @@ struct Form(String);
 
 impl Form {
     fn append_pair(&mut self, name: &str, value: &str) {
-        self.separate();
-        self.0.extend(form_urlencoded::byte_serialize(name.as_bytes()));
-        self.0.push('=');
-        self.0.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+        form_urlencoded::Serializer::new(&mut self.0).append_pair(name, value);
     }
 
     /// A pair that was read from `pair`, which is copied where it would be written just so: most of a code's length.
@@ -110,16 +107,12 @@ impl Form {
         let is_written_so = pair.iter().all(is_plain) && pair.split(|byte| *byte == b'=').count() == 2;
         match std::str::from_utf8(pair) {
             Ok(text) if is_written_so => {
-                self.separate();
+                if !self.0.is_empty() {
+                    self.0.push('&');
+                }
                 self.0.push_str(text);
             }
             _ => self.append_pair(name, value),
-        }
-    }
-
-    fn separate(&mut self) {
-        if !self.0.is_empty() {
-            self.0.push('&');
         }
     }
 }
